@@ -1,0 +1,107 @@
+"""What a command, its result and a runner are. Everything that touches a machine is built of these."""
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kubeops.errors import CommandError
+
+MASK = "***"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One program to run on one host.
+
+    Attributes:
+        argv: program and arguments; quoted once, in the transport. Never holds a secret.
+        stdin: what the program reads; the place for secrets and file contents. `None` is an empty stdin.
+        root: run as root (through sudo when the login user is another one).
+        timeout: seconds after which the program is ended on the host.
+        secrets: texts that are masked wherever the command or its output is shown.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes | None = field(default=None, repr=False)
+    root: bool = True
+    timeout: float = 60.0
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The command line as it may be printed and logged: copy-pasteable, secrets masked."""
+        return shlex.join(self.mask(argument) for argument in self.argv)
+
+    def mask(self, text: str) -> str:
+        """Return `text` with every secret of this command replaced."""
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a command ended: exit status, whole output, and how long it took in seconds."""
+
+    command: Command
+    host: str
+    status: int
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exit status is 0."""
+        return self.status == 0
+
+    @property
+    def output(self) -> str:
+        """Both streams, stdout first, secrets masked: what a person should see."""
+        return self.command.mask("\n".join(part for part in (self.stdout, self.stderr) if part))
+
+    def must(self, *statuses: int, hint: str = "") -> "Result":
+        """Return this result when its status is 0 or one of `statuses`.
+
+        Raises:
+            CommandError: for any other status.
+        """
+        if self.status in {0, *statuses}:
+            return self
+        raise CommandError(
+            host=self.host,
+            shown=self.command.shown,
+            status=self.status,
+            output=self.output,
+            hint=hint,
+        )
+
+
+class Runner(Protocol):
+    """Runs commands on one host. `host` is the name it has in the inventory.
+
+    `run` raises TransportError when the host was not reached (the command was not started), and
+    UnknownOutcomeError when the command was started and nobody knows how it ended. A non-zero status is a
+    Result, not an error: see `Result.must`.
+    """
+
+    @property
+    def host(self) -> str:
+        """The host's name in the inventory."""
+        ...
+
+    def run(self, command: Command) -> Result:
+        """Run `command` to its end."""
+        ...
+
+
+class Transport(Protocol):
+    """Hands out the runner of each host and closes them all."""
+
+    def runner(self, host: str) -> Runner:
+        """Return the runner of the inventory's host `host`; connects on first use, then stays connected."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
