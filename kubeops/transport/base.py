@@ -1,4 +1,4 @@
-"""What a command, its result and a runner are. Everything that touches a machine is built of these."""
+"""What a command, its result and a runner are: all that touches a machine is built of these."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Command:
 
     Attributes:
         argv: program and arguments; quoted once, in the transport. Never holds a secret.
-        stdin: what the program reads; the place for secrets and file contents. `None` is an empty stdin.
+        stdin: what the program reads; the place for secrets and contents. `None` is empty.
         root: run as root (through sudo when the login user is another one).
         timeout: seconds after which the program is ended on the host.
         secrets: texts that are masked wherever the command or its output is shown.
@@ -81,8 +81,8 @@ class Runner(Protocol):
     """Runs commands on one host. `host` is the name it has in the inventory.
 
     `run` raises TransportError when the host was not reached (the command was not started), and
-    UnknownOutcomeError when the command was started and nobody knows how it ended. A non-zero status is a
-    Result, not an error: see `Result.must`.
+    UnknownOutcomeError when it was started and nobody knows how it ended. A non-zero status is
+    a Result, not an error: see `Result.must`.
     """
 
     @property
@@ -99,7 +99,7 @@ class Transport(Protocol):
     """Hands out the runner of each host and closes them all."""
 
     def runner(self, host: str) -> Runner:
-        """Return the runner of the inventory's host `host`; connects on first use, then stays connected."""
+        """Return the runner of host `host`; it connects on first use, then stays connected."""
         ...
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ class LocalRunner:
         """Run `command` to its end.
 
         Raises:
-            UnknownOutcomeError: it was still running after `command.timeout` seconds and was killed.
+            UnknownOutcomeError: it was still running after `command.timeout` seconds; killed.
         """
         started = time.monotonic()
         try:

@@ -1,0 +1,171 @@
+"""What is wanted: one inventory file, loaded and validated. Nothing observed flows back into it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from kubeops.model.version import KubeVersion
+
+Network = IPv4Network | IPv6Network
+
+
+class Role(StrEnum):
+    """What a host is for."""
+
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+
+
+class HostKeys(StrEnum):
+    """How host keys are checked: against known_hosts, or written there on first sight."""
+
+    STRICT = "strict"
+    ACCEPT_NEW = "accept-new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssh:
+    """How a host is logged in to. Paths are absolute; `jump` is `[user@]host[:port]`.
+
+    `None` means: what ~/.ssh/config says, else OpenSSH's default.
+    """
+
+    user: str | None = None
+    port: int | None = None
+    key: Path | None = None
+    jump: str | None = None
+    known_hosts: Path | None = None
+    host_keys: HostKeys = HostKeys.STRICT
+    sudo: bool = True
+    sudo_password_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taint:
+    """A node taint, `key=value:Effect`."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One machine of the cluster; `name` is also the name of its node."""
+
+    name: str
+    address: str
+    role: Role
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    ssh: Ssh = field(default_factory=Ssh)
+
+    @property
+    def is_control_plane(self) -> bool:
+        """Whether the host runs the control plane."""
+        return self.role is Role.CONTROL_PLANE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """The cluster's own networks."""
+
+    pods: Network
+    services: Network
+    dns_domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cni:
+    """The network plugin. `source` is a path or URL; it replaces the plugin's own manifest."""
+
+    name: str = "flannel"
+    version: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drain:
+    """How nodes are drained; times in seconds; `pdb` is wait, fail or force."""
+
+    timeout: float = 600.0
+    grace: float = 60.0
+    pdb: str = "wait"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradePolicy:
+    """How many workers may be away at once (a number, or a percentage of the workers)."""
+
+    max_unavailable: int | str = 1
+    failure_budget: int = 1
+    drain: Drain = field(default_factory=Drain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupPolicy:
+    """Where backups go, when, how many are kept, and what encrypts them."""
+
+    store: str = "file:///var/backups/kubeops"
+    schedule: str = "daily 02:30"
+    keep: Mapping[str, int] = field(
+        default_factory=lambda: {"last": 7, "daily": 7, "weekly": 4, "monthly": 6}
+    )
+    passphrase_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One cluster as its inventory file describes it.
+
+    Attributes:
+        endpoint: `host:port` that clients and nodes use for the API; with one control plane and no
+            endpoint given it is that host's own address.
+        package_repository: URL with `{minor}` in it, filled per minor release.
+        image_repository: registry and path the control plane's images come from.
+        source: the file this was loaded from.
+        warnings: what is allowed but unwise, one line each.
+    """
+
+    name: str
+    kubernetes: KubeVersion
+    endpoint: str
+    networks: Networks
+    hosts: tuple[Host, ...]
+    cni: Cni = field(default_factory=Cni)
+    runtime: str = "containerd"
+    package_repository: str = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
+    image_repository: str = "registry.k8s.io"
+    addons: tuple[str, ...] = ()
+    upgrade: UpgradePolicy = field(default_factory=UpgradePolicy)
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
+    source: Path = Path("inventory.yaml")
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def control_planes(self) -> tuple[Host, ...]:
+        """The control plane hosts, in the order of the file."""
+        return tuple(host for host in self.hosts if host.is_control_plane)
+
+    @property
+    def workers(self) -> tuple[Host, ...]:
+        """The worker hosts, in the order of the file."""
+        return tuple(host for host in self.hosts if not host.is_control_plane)
+
+    def host(self, name: str) -> Host:
+        """Return the host called `name`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)

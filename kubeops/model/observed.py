@@ -1,0 +1,226 @@
+"""What is: the facts of hosts and cluster, as parsed at the edge. Nothing here is ever edited.
+
+`None` means "could not be read" or "is not there" as the attribute's comment says; sizes are bytes,
+times are seconds, points in time are aware datetimes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kubeops.model.version import KubeVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """An installed Debian package and whether it is held."""
+
+    name: str
+    version: str
+    held: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A systemd unit: `enabled`, `active` as systemctl words them."""
+
+    name: str
+    enabled: str
+    active: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """A listening TCP port and the program that holds it (empty when unknown)."""
+
+    port: int
+    address: str
+    program: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """One file: mode, owner (`root:root`), sha256 of the content (empty for directories)."""
+
+    path: str
+    mode: int
+    owner: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticPod:
+    """A static pod manifest on a host: its image and the flags of its command."""
+
+    name: str
+    image: str
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A certificate file of the host: what it is for and when it ends."""
+
+    name: str
+    expires: datetime
+    authority: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """Everything kubeops needs to know of one host, read in one round trip."""
+
+    host: str
+    hostname: str
+    os_id: str
+    os_version: str
+    os_pretty: str
+    kernel: str
+    architecture: str
+    machine_id: str
+    boot_id: str
+    cpus: int
+    memory: int
+    swap: int
+    """Bytes of swap in use by the kernel; 0 when none is on."""
+    disk_free: Mapping[str, int]
+    """Free bytes by directory: /, /var/lib/{etcd,containerd,kubelet}, /etc/kubernetes."""
+    addresses: tuple[str, ...]
+    cgroup: str
+    """`stat -fc %T /sys/fs/cgroup`: cgroup2fs or tmpfs."""
+    clock: datetime
+    clock_skew: float
+    """The host's clock minus ours, corrected by half the round trip."""
+    sysctls: Mapping[str, str]
+    modules: frozenset[str]
+    """Kernel modules that are loaded or built in, of those kubeops asks for."""
+    packages: Mapping[str, Package]
+    units: Mapping[str, Unit]
+    listeners: tuple[Listener, ...]
+    files: Mapping[str, FileFacts]
+    programs: frozenset[str]
+    """Programs found on the PATH, of those kubeops asks for."""
+    container_runtime: str | None = None
+    """Version of containerd; None when it is not installed."""
+    sandbox_image: str | None = None
+    """The sandbox (pause) image containerd is configured for."""
+    kubeadm: KubeVersion | None = None
+    kubelet: KubeVersion | None = None
+    kubectl: KubeVersion | None = None
+    static_pods: Mapping[str, StaticPod] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    cluster_ca: str | None = None
+    """sha256 of /etc/kubernetes/pki/ca.crt; None when the host belongs to no cluster."""
+    kubelet_server: str | None = None
+    """The API server that kubelet.conf points to; None when the host has not joined."""
+    etcd_data: bool = False
+    """Whether /var/lib/etcd holds a member."""
+    apt_locked: bool = False
+    repository_status: str = ""
+    """HTTP answer of the package source as seen from the host: `200`, or curl's own words."""
+    repository_seconds: float | None = None
+    kubeadm_tmp: int = 0
+    """Bytes below /etc/kubernetes/tmp."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreachable:
+    """A host that could not be read, and why."""
+
+    host: str
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFacts:
+    """One Node object of the API."""
+
+    name: str
+    ready: bool
+    ready_message: str
+    kubelet: KubeVersion
+    container_runtime: str
+    addresses: tuple[str, ...]
+    unschedulable: bool
+    control_plane: bool
+    labels: Mapping[str, str]
+    taints: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EtcdMember:
+    """A member as a healthy one tells; `id` is hexadecimal as etcdctl's commands want it."""
+
+    id: str
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    learner: bool
+    healthy: bool
+    version: str = ""
+    db_size: int = 0
+    leader: bool = False
+    revision: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EtcdFacts:
+    """The etcd cluster, asked of the control plane `asked`; alarms as etcd words them."""
+
+    asked: str
+    members: tuple[EtcdMember, ...]
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadFacts:
+    """A Deployment or DaemonSet of kube-system: wanted and ready replicas and its images."""
+
+    kind: str
+    namespace: str
+    name: str
+    wanted: int
+    ready: int
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiFacts:
+    """The cluster as its API tells, asked from the control plane `asked`."""
+
+    asked: str
+    server: KubeVersion
+    uid: str
+    """UID of the kube-system namespace: the cluster's identity."""
+    nodes: tuple[NodeFacts, ...]
+    system: tuple[WorkloadFacts, ...]
+    endpoint: str
+    """controlPlaneEndpoint of kubeadm-config; empty when there is none."""
+    kubernetes: KubeVersion | None = None
+    """kubernetesVersion of kubeadm-config."""
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterFacts:
+    """All that was observed at one moment. `api` and `etcd` are None when nobody answers for them.
+
+    `api_error` and `etcd_error` then say in whose words.
+    """
+
+    at: datetime
+    hosts: Mapping[str, HostFacts]
+    unreachable: Mapping[str, Unreachable] = field(default_factory=dict)
+    api: ApiFacts | None = None
+    etcd: EtcdFacts | None = None
+    api_error: str = ""
+    etcd_error: str = ""
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether any component reports itself as a stand-in of the lab."""
+        versions = [facts.kubeadm or facts.kubelet for facts in self.hosts.values()]
+        if self.api is not None:
+            versions.append(self.api.server)
+        return any(version.rehearsal for version in versions if version is not None)

@@ -1,0 +1,1 @@
+"""Decides, purely: (desired, facts) -> plan. No module here touches a machine or a clock."""
