@@ -1,5 +1,3 @@
 """Cluster lifecycle automation for self-managed Kubernetes (kubeadm) over SSH."""
 
-from importlib.metadata import version
-
-__version__ = version("kubeops")
+__version__ = "0.1.0"
