@@ -58,13 +58,17 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One machine of the cluster; `name` is also the name of its node."""
+    """One machine of the cluster; `name` is also the name of its node.
+
+    `taints` is `None` when the inventory does not speak of them: the node then keeps what kubeadm
+    gives it (control planes are tainted). An empty tuple takes kubeadm's taint off.
+    """
 
     name: str
     address: str
     role: Role
     labels: Mapping[str, str] = field(default_factory=dict)
-    taints: tuple[Taint, ...] = ()
+    taints: tuple[Taint, ...] | None = None
     ssh: Ssh = field(default_factory=Ssh)
 
     @property
@@ -84,11 +88,23 @@ class Networks:
 
 @dataclass(frozen=True, kw_only=True)
 class Cni:
-    """The network plugin. `source` is a path or URL; it replaces the plugin's own manifest."""
+    """The network plugin. `source` is an absolute path or a URL and replaces its own manifest.
+
+    `name` is bridge, flannel, calico, cilium or manifest (`source` alone says what is applied);
+    `version` is set for flannel, calico and cilium only.
+    """
 
     name: str = "flannel"
     version: str | None = None
     source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The container runtime. `version` pins its package; `None` is the newest one on offer."""
+
+    name: str = "containerd"
+    version: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +145,7 @@ class Cluster:
         endpoint: `host:port` that clients and nodes use for the API; with one control plane and no
             endpoint given it is that host's own address.
         package_repository: URL with `{minor}` in it, filled per minor release.
+        addons: known names (`metrics-server`, `ingress-nginx`), absolute paths or URLs of manifests.
         image_repository: registry and path the control plane's images come from.
         source: the file this was loaded from.
         warnings: what is allowed but unwise, one line each.
@@ -140,7 +157,7 @@ class Cluster:
     networks: Networks
     hosts: tuple[Host, ...]
     cni: Cni = field(default_factory=Cni)
-    runtime: str = "containerd"
+    runtime: Runtime = field(default_factory=Runtime)
     package_repository: str = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
     image_repository: str = "registry.k8s.io"
     addons: tuple[str, ...] = ()
