@@ -101,10 +101,11 @@ class ConfigureBridge:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyManifest:
-    """Apply a manifest from a URL or a file, and wait for what it rolls out."""
+    """Apply a manifest from a URL or a file, and note its digest in the cluster."""
 
     name: str
     source: str
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)

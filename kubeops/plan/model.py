@@ -69,7 +69,11 @@ class Lane:
 class Wave:
     """Lanes that may run side by side, `at_once` at a time.
 
-    When `failure_budget` lanes have failed no further lane starts, and no further wave.
+    When `failure_budget` lanes have failed no further lane starts. A wave in which any lane failed
+    is the run's last one: what follows was planned on its success.
+
+    Raises:
+        ValueError: `at_once` or `failure_budget` is less than 1.
     """
 
     name: str
@@ -77,6 +81,10 @@ class Wave:
     lanes: tuple[Lane, ...]
     at_once: int = 1
     failure_budget: int = 1
+
+    def __post_init__(self) -> None:
+        if self.at_once < 1 or self.failure_budget < 1:
+            raise ValueError(f"wave {self.name}: at_once and failure_budget are at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,66 @@
+"""What a whole cluster is: asked by the planner before a run and by the last gate after it."""
+
+from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts
+
+
+def not_yet(
+    facts: ClusterFacts, *, nodes: tuple[str, ...], control_planes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return what is missing from a whole cluster, one line each; empty when it is whole.
+
+    Args:
+        facts: what was observed just now.
+        nodes: the nodes that must be Ready.
+        control_planes: the nodes that must have a healthy, voting etcd member, and nobody else.
+    """
+    if facts.api is None:
+        return (f"the API does not answer: {facts.api_error or 'no control plane was asked'}",)
+    if facts.etcd is None:
+        return (f"etcd does not answer: {facts.etcd_error or 'no control plane was asked'}",)
+    return (
+        *_nodes(facts.api, nodes),
+        *_system(facts.api),
+        *members_not_yet(facts.etcd, control_planes),
+    )
+
+
+def members_not_yet(etcd: EtcdFacts, control_planes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how etcd's members differ from healthy, voting ones of exactly `control_planes`."""
+    found = {member.name for member in etcd.members}
+    return (
+        *(f"etcd has no member {name}" for name in control_planes if name not in found),
+        *(
+            f"etcd member {member.name or member.id} belongs to no control plane"
+            for member in etcd.members
+            if member.name not in control_planes
+        ),
+        *(f"etcd member {member.name} is a learner" for member in etcd.members if member.learner),
+        *(
+            f"etcd member {member.name} is not healthy"
+            for member in etcd.members
+            if not member.healthy
+        ),
+        *(f"etcd alarm {alarm}" for alarm in etcd.alarms),
+    )
+
+
+def _nodes(api: ApiFacts, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    found = {node.name: node for node in api.nodes}
+    missing = tuple(f"node {name} is not registered" for name in wanted if name not in found)
+    unready = tuple(
+        f"node {name} is not Ready: {found[name].ready_message}"
+        for name in wanted
+        if name in found and not found[name].ready
+    )
+    return missing + unready
+
+
+def _system(api: ApiFacts) -> tuple[str, ...]:
+    coredns = next((workload for workload in api.system if workload.name == "coredns"), None)
+    if coredns is None:
+        return ("CoreDNS is not deployed",)
+    return tuple(
+        f"{workload.name} has {workload.ready} of {workload.wanted} pods ready"
+        for workload in api.system
+        if workload.name in {"coredns", "kube-proxy"} and workload.ready < workload.wanted
+    )

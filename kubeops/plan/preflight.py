@@ -1,0 +1,366 @@
+"""Everything that must be true of the hosts before an install touches the first one.
+
+Each check is a function that yields findings; all run, all findings are shown at once. A check's name
+is what `--accept` takes. Limits are kubeadm's own where it has any (kubernetes.md C.3).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from kubeops.model.desired import Cluster, Host
+from kubeops.model.observed import ClusterFacts, HostFacts, Reach
+from kubeops.model.version import Minor
+from kubeops.plan.install import Membership
+from kubeops.plan.model import Finding, Severity
+
+SUPPORTED_SYSTEMS = frozenset({"debian", "ubuntu"})
+SUPPORTED_ARCHITECTURES = frozenset({"x86_64", "aarch64"})
+CONTROL_PLANE_CPUS = 2
+CONTROL_PLANE_MEMORY = 1700 * 10**6
+WORKER_MEMORY = 700 * 10**6
+FREE_DISK = {
+    "/etc/kubernetes": 100 * 2**20,
+    "/var/lib/containerd": 2 * 2**30,
+    "/var/lib/etcd": 2**30,
+    "/var/lib/kubelet": 2**30,
+}
+CGROUP_V2_SINCE = Minor(1, 35)
+CONTAINERD_2_SINCE = Minor(1, 37)
+CLOCK_SKEW = 5.0
+SLOW_SOURCE = 5.0
+CONTROL_PLANE_PORTS = (6443, 2379, 2380, 10250, 10257, 10259)
+WORKER_PORTS = (10250,)
+
+HostCheck = Callable[[Host, HostFacts, Cluster], Iterable[Finding]]
+
+
+def preflight(
+    desired: Cluster,
+    facts: ClusterFacts,
+    *,
+    reach: Sequence[Reach] = (),
+    limit: Sequence[str] = (),
+) -> tuple[Finding, ...]:
+    """Return everything the checks find, hosts in the order of the inventory.
+
+    Args:
+        desired: the inventory.
+        facts: what was observed.
+        reach: what hosts said when they knocked at each other's ports.
+        limit: only these hosts are looked at; empty means all.
+    """
+    membership = Membership.of(desired, facts)
+    found: list[Finding] = []
+    for host in desired.hosts:
+        if limit and host.name not in limit:
+            continue
+        if host.name in facts.unreachable:
+            unreachable = facts.unreachable[host.name]
+            found.append(
+                _blocking(
+                    "unreachable",
+                    unreachable.reason,
+                    unreachable.hint or "Mend the host or leave it out with --limit.",
+                    host=host.name,
+                )
+            )
+            continue
+        for check in _ANY_HOST if host.name in membership.members else _NEW_HOST:
+            found.extend(check(host, facts.hosts[host.name], desired))
+    found.extend(_between_hosts(facts))
+    found.extend(_reachability(reach))
+    found.extend(_existing_cluster(desired, facts, membership))
+    return tuple(found)
+
+
+def _blocking(check: str, text: str, cure: str, *, host: str = "") -> Finding:
+    return Finding(check=check, severity=Severity.BLOCKING, text=text, cure=cure, host=host)
+
+
+def _acceptable(check: str, text: str, cure: str, *, host: str = "") -> Finding:
+    return Finding(check=check, severity=Severity.ACCEPTABLE, text=text, cure=cure, host=host)
+
+
+def _warning(check: str, text: str, cure: str, *, host: str = "") -> Finding:
+    return Finding(check=check, severity=Severity.WARNING, text=text, cure=cure, host=host)
+
+
+def _system(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    if facts.os_id not in SUPPORTED_SYSTEMS:
+        yield _blocking(
+            "os",
+            f"runs {facts.os_pretty or facts.os_id}; kubeops installs on Debian and Ubuntu",
+            "Use a Debian or Ubuntu host.",
+            host=host.name,
+        )
+    if facts.architecture not in SUPPORTED_ARCHITECTURES:
+        yield _blocking(
+            "architecture",
+            f"is {facts.architecture}; Kubernetes packages exist for x86_64 and aarch64",
+            "Use another host.",
+            host=host.name,
+        )
+
+
+def _size(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    memory = CONTROL_PLANE_MEMORY if host.is_control_plane else WORKER_MEMORY
+    if host.is_control_plane and facts.cpus < CONTROL_PLANE_CPUS:
+        yield _blocking(
+            "cpu",
+            f"has {facts.cpus} CPU; kubeadm refuses a control plane with less than "
+            f"{CONTROL_PLANE_CPUS}",
+            "Give the host more CPUs.",
+            host=host.name,
+        )
+    if facts.memory < memory:
+        yield _blocking(
+            "memory",
+            f"has {_mebibytes(facts.memory)} of memory; a {host.role} needs {_mebibytes(memory)}",
+            "Give the host more memory.",
+            host=host.name,
+        )
+
+
+def _disk(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    for directory, needed in FREE_DISK.items():
+        if directory == "/var/lib/etcd" and not host.is_control_plane:
+            continue
+        free = facts.disk_free.get(directory)
+        if free is not None and free < needed:
+            yield _acceptable(
+                "disk",
+                f"{directory} has {_mebibytes(free)} free; {_mebibytes(needed)} are needed",
+                f"Free space or grow the file system of {directory}.",
+                host=host.name,
+            )
+
+
+def _cgroup(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    if desired.kubernetes.minor >= CGROUP_V2_SINCE and facts.cgroup != "cgroup2fs":
+        yield _blocking(
+            "cgroup-v2",
+            f"/sys/fs/cgroup is {facts.cgroup}; kubelet {CGROUP_V2_SINCE} and later refuse "
+            "cgroup v1",
+            "Boot with systemd.unified_cgroup_hierarchy=1, or use a newer release of the system.",
+            host=host.name,
+        )
+
+
+def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    version = facts.container_runtime
+    if version and version.startswith("1.") and desired.kubernetes.minor >= CONTAINERD_2_SINCE:
+        yield _blocking(
+            "containerd",
+            f"containerd {version} is installed; Kubernetes {CONTAINERD_2_SINCE} and later need 2",
+            "Give the host a package source with containerd 2 and upgrade it.",
+            host=host.name,
+        )
+
+
+def _swap(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    if facts.swap:
+        yield _warning(
+            "swap",
+            f"{_mebibytes(facts.swap)} of swap is on; it will be turned off, now and at boot",
+            "Nothing, or turn it off yourself first.",
+            host=host.name,
+        )
+
+
+def _ports(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    if facts.unfinished is not None:
+        return
+    needed = CONTROL_PLANE_PORTS if host.is_control_plane else WORKER_PORTS
+    for listener in facts.listeners:
+        if listener.port in needed:
+            yield _blocking(
+                "port",
+                f"port {listener.port} is taken by {listener.program or 'another program'}",
+                f"Stop it: ss -ltnp 'sport = :{listener.port}'",
+                host=host.name,
+            )
+
+
+def _clock(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    if abs(facts.clock_skew) > CLOCK_SKEW:
+        yield _acceptable(
+            "clock-skew",
+            f"its clock is {facts.clock_skew:+.0f} s off this workstation's; certificates and "
+            "etcd need clocks that agree",
+            "Synchronise it: timedatectl set-ntp true",
+            host=host.name,
+        )
+
+
+def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    wanted = ip_address(host.address)
+    if facts.addresses and wanted not in {ip_address(text) for text in facts.addresses}:
+        yield _blocking(
+            "address",
+            f"{host.address} is none of its addresses ({', '.join(facts.addresses)})",
+            f"Write the address the other nodes reach it by under hosts.{host.name}.address.",
+            host=host.name,
+        )
+
+
+def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    url = desired.package_repository.format(minor=desired.kubernetes.minor)
+    if facts.repository_status and facts.repository_status != "200":
+        yield _blocking(
+            "package-source",
+            f"{url} answers {facts.repository_status}",
+            f"From the host: curl -v {url}Release; a mirror goes under packages.repository.",
+            host=host.name,
+        )
+    elif facts.repository_seconds is not None and facts.repository_seconds > SLOW_SOURCE:
+        yield _warning(
+            "package-source",
+            f"{url} took {facts.repository_seconds:.1f} s to answer",
+            "A mirror nearby goes under packages.repository.",
+            host=host.name,
+        )
+
+
+def _packages(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    if facts.apt_locked:
+        yield _warning(
+            "apt-lock",
+            "another apt or dpkg is at work; the run will wait for it for at most 5 minutes",
+            "Let it finish, or see: ps -C apt-get,unattended-upgr",
+            host=host.name,
+        )
+    for name in ("kubeadm", "kubelet"):
+        package = facts.packages.get(name)
+        if package and package.version.split("-", 1)[0] != str(desired.kubernetes):
+            yield _warning(
+                "package-version",
+                f"{name} {package.version} is installed and will become {desired.kubernetes}",
+                "Nothing, or write that version under cluster.kubernetes.",
+                host=host.name,
+            )
+
+
+def _leftovers(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    if facts.unfinished is not None:
+        return
+    traces = [f"static pod {name}" for name in sorted(facts.static_pods)]
+    if facts.kubelet_server is not None:
+        traces.append(f"kubelet.conf points to {facts.kubelet_server}")
+    if facts.cluster_ca is not None:
+        traces.append("/etc/kubernetes/pki/ca.crt")
+    if facts.etcd_data:
+        traces.append("an etcd member in /var/lib/etcd")
+    if traces:
+        yield _blocking(
+            "leftovers",
+            f"holds leftovers of another cluster: {', '.join(traces)}",
+            f"When nobody needs them: invoke reset --limit {host.name}",
+            host=host.name,
+        )
+
+
+def _firewall(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    for name in ("firewalld.service", "ufw.service"):
+        unit = facts.units.get(name)
+        if unit is not None and unit.active == "active":
+            yield _warning(
+                "firewall",
+                f"{name.removesuffix('.service')} is active",
+                "Open the ports Kubernetes needs: kubernetes.io/docs/reference/networking/"
+                "ports-and-protocols/",
+                host=host.name,
+            )
+
+
+_ANY_HOST: tuple[HostCheck, ...] = (_cgroup, _clock)
+_NEW_HOST: tuple[HostCheck, ...] = (
+    _system,
+    _size,
+    _disk,
+    _cgroup,
+    _runtime,
+    _swap,
+    _ports,
+    _clock,
+    _address,
+    _package_source,
+    _packages,
+    _leftovers,
+    _firewall,
+)
+
+
+def _between_hosts(facts: ClusterFacts) -> Iterator[Finding]:
+    """Hosts that are copies of each other: kubelets and CNIs need these to be unique."""
+    for check, what, attribute in (
+        ("hostname", "hostname", "hostname"),
+        ("machine-id", "/etc/machine-id", "machine_id"),
+    ):
+        by_value: defaultdict[str, list[str]] = defaultdict(list)
+        for name, host in facts.hosts.items():
+            by_value[getattr(host, attribute)].append(name)
+        for value, names in by_value.items():
+            if value and len(names) > 1:
+                yield _blocking(
+                    check,
+                    f"{', '.join(names)} have the same {what} {value}",
+                    "hostnamectl set-hostname NAME"
+                    if check == "hostname"
+                    else "On all but one: rm /etc/machine-id && systemd-machine-id-setup",
+                )
+
+
+def _reachability(reach: Sequence[Reach]) -> Iterator[Finding]:
+    blocked: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for knock in reach:
+        if not knock.reached:
+            blocked[knock.source, knock.target].append(knock.port)
+    for (source, target), ports in blocked.items():
+        yield _blocking(
+            "reachability",
+            f"cannot reach {target} on port {', '.join(map(str, sorted(ports)))}",
+            f"Open it in the firewalls between them; try: nc -vz -w 2 {target} {min(ports)}",
+            host=source,
+        )
+
+
+def _existing_cluster(
+    desired: Cluster, facts: ClusterFacts, membership: Membership
+) -> Iterator[Finding]:
+    if not membership.exists:
+        return
+    if facts.api is None:
+        yield _blocking(
+            "api",
+            f"a cluster exists but its API does not answer: {facts.api_error}",
+            "Bring a control plane back first; see: invoke status",
+        )
+        return
+    if facts.api.endpoint and facts.api.endpoint != desired.endpoint:
+        yield _blocking(
+            "endpoint",
+            f"the cluster's endpoint is {facts.api.endpoint}, the inventory says "
+            f"{desired.endpoint}",
+            f"Write cluster.endpoint: {facts.api.endpoint}",
+        )
+    running = facts.api.kubernetes or facts.api.server
+    if running != desired.kubernetes:
+        yield _blocking(
+            "version",
+            f"the cluster runs {running}, the inventory says {desired.kubernetes}",
+            f'invoke upgrade --to {desired.kubernetes}, or write kubernetes: "{running}"',
+        )
+    identities = {
+        facts.hosts[name].cluster_ca for name in membership.members if facts.hosts[name].cluster_ca
+    }
+    if len(identities) > 1:
+        yield _blocking(
+            "identity",
+            "the hosts hold certificates of different clusters",
+            "Compare: sha256sum /etc/kubernetes/pki/ca.crt; reset the hosts that do not belong",
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size // 2**20} MiB"
