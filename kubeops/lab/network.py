@@ -1,0 +1,67 @@
+"""The lab's hub: a network namespace with the bridge that all nodes are linked to.
+
+The machine's own network gets one link into it, and nothing else: no route, no rule, no sysctl.
+"""
+
+from pathlib import Path
+
+from kubeops.lab import shell
+from kubeops.lab.model import Lab
+
+# Links in the hub bear the nodes' names, so that no node may have one of these.
+BRIDGE = "bridge"
+MACHINE = "machine"  # this machine's link, seen from the hub
+
+
+def exists(lab: Lab) -> bool:
+    """Whether the hub is there, whole: its last part is this machine's address in it."""
+    if not Path("/run/netns", lab.hub).exists():
+        return False
+    shown = shell.attempt("ip", "-4", "-brief", "address", "show", "dev", lab.link)
+    return f"{lab.host_address}/" in shown.stdout
+
+
+def create(lab: Lab) -> None:
+    """Make the hub and link this machine to it; what is left of an unfinished one goes first."""
+    remove(lab)
+    shell.run("ip", "netns", "add", lab.hub)
+    batch(hub_commands(lab), netns=lab.hub)
+    batch(link_commands(lab))
+    batch((f"link set {MACHINE} master {BRIDGE} up",), netns=lab.hub)
+    batch((f"address add {lab.host_address}/{lab.subnet.prefixlen} dev {lab.link}",))
+
+
+def remove(lab: Lab) -> None:
+    """Remove the hub and every link into it; no error when there is none."""
+    shell.attempt("ip", "link", "delete", lab.link)
+    shell.attempt("ip", "netns", "delete", lab.hub)
+
+
+def hub_commands(lab: Lab) -> tuple[str, ...]:
+    """The `ip` commands that furnish the hub. Its bridge forwards at once: STP is off by default."""
+    return (
+        "link set lo up",
+        f"link add {BRIDGE} type bridge",
+        f"address add {lab.gateway}/{lab.subnet.prefixlen} dev {BRIDGE}",
+        f"link set {BRIDGE} up",
+    )
+
+
+def link_commands(lab: Lab) -> tuple[str, ...]:
+    """The `ip` commands that make this machine's link to the hub."""
+    return (
+        f"link add {lab.link} type veth peer name {MACHINE} netns {lab.hub}",
+        f"link set {lab.link} up",
+    )
+
+
+def batch(commands: tuple[str, ...], *, netns: str | None = None) -> None:
+    """Run `ip` commands, all or up to the first that fails, in one process."""
+    where = ("-netns", netns) if netns else ()
+    shell.run("ip", *where, "-batch", "-", stdin="\n".join((*commands, "")).encode())
+
+
+def connect(lab: Lab, node: str, *, connected: bool) -> None:
+    """Plug in or unplug the network of `node`, at the hub's end of its link."""
+    state = "up" if connected else "down"
+    shell.run("ip", "-netns", lab.hub, "link", "set", node, state)
