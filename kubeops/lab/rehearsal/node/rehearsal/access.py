@@ -172,22 +172,21 @@ def _joining_may(attempt: Attempt) -> bool:
 
 def _node_may(node: str, attempt: Attempt) -> bool:
     plural, verb = _plural(attempt), attempt.verb
-    if verb in _READ and plural in _NODE_READS:
-        return True
-    if plural in ("configmaps", "secrets"):
-        return verb == "get" or (verb in _READ and plural == "configmaps" and bool(attempt.name))
-    if plural in ("nodes", "csinodes"):
-        return verb == "create" or (verb in ("update", "patch") and attempt.name == node)
-    if plural == "pods":
-        return verb in ("create", "delete", "update", "patch")
-    if plural == "leases":
-        own = attempt.name in (node, "") and attempt.namespace == "kube-node-lease"
-        return own and verb in ("create", "get", "update", "patch", "delete")
-    if plural == "events":
-        return verb in ("create", "update", "patch")
-    if plural == "certificatesigningrequests":
-        return verb in ("create", *_READ) and not attempt.subresource
-    return False
+    own = attempt.name == node
+    verbs: dict[str, tuple[str, ...]] = {
+        "configmaps": _READ if attempt.name else (),
+        "secrets": ("get",),
+        "nodes": ("create", "update", "patch") if own else ("create",),
+        "csinodes": ("create", "update", "patch") if own else ("create",),
+        "pods": ("create", "delete", "update", "patch"),
+        "leases": ("create", "get", "update", "patch", "delete"),
+        "events": ("create", "update", "patch"),
+        "certificatesigningrequests": () if attempt.subresource else ("create", *_READ),
+    }
+    elsewhere = attempt.namespace != "kube-node-lease" or not (own or verb == "create")
+    if plural == "leases" and elsewhere:
+        return False
+    return verb in verbs.get(plural, ()) or (verb in _READ and plural in _NODE_READS)
 
 
 # RBAC objects

@@ -146,9 +146,6 @@ class Health:
     def metrics(self) -> str:
         """Return the few metrics that operators' tools read."""
         lines = [
-            "# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have"
-            " been requested, broken out by API group, version, resource, subresource, and"
-            " removed_release.",
             "# TYPE apiserver_requested_deprecated_apis gauge",
         ]
         if self._components_asked.is_set():
@@ -157,8 +154,6 @@ class Health:
                 'resource="componentstatuses",subresource="",version="v1"} 1'
             )
         lines += [
-            "# HELP apiserver_storage_objects [STABLE] Number of stored objects at the time of last"
-            " check split by kind.",
             "# TYPE apiserver_storage_objects gauge",
         ]
         for resource in sorted(RESOURCES, key=lambda item: item.qualified):

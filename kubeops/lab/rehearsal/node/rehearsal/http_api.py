@@ -1,7 +1,7 @@
 """The API server as a function: a `Request` in, a `Response` out, no sockets.
 
-`Api.handle` does what a real server's handler chain does: authenticate, find the resource, authorize,
-run the verb, and turn every failure into a Status object.
+`Api.handle` does what a real server's handler chain does: authenticate, find the resource,
+authorize, run the verb, and turn every failure into a Status object.
 """
 
 import json
@@ -88,6 +88,11 @@ class Api:
     def registry(self) -> Registry:
         """The collections, for the server's own bootstrap."""
         return self._registry
+
+    @property
+    def health(self) -> Health:
+        """The probes, which the server's own bootstrap completes."""
+        return self._health
 
     def handle(self, request: Request) -> Response:
         """Answer a request; never raises."""

@@ -41,7 +41,7 @@ class Writer:
 
     def __init__(self, registry: Registry, *, service_range: str) -> None:
         self._registry = registry
-        self._services = ipaddress.ip_network(service_range.split(",")[0])
+        self._services = ipaddress.ip_network(service_range.split(",", maxsplit=1)[0])
 
     def write(
         self,
@@ -68,7 +68,7 @@ class Writer:
         if verb == "update":
             return _OK, self._replace(write, _object(body))
         if verb == "patch":
-            return self._patch(write, body, content_type.split(";")[0])
+            return self._patch(write, body, content_type.split(";", maxsplit=1)[0])
         options = _object(body) if body else {}
         if "gracePeriodSeconds" in query:
             options["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
@@ -218,8 +218,6 @@ def _patched(kind: str, old: Obj, patch: Any) -> Obj:
         result = patches.strategic(old, patch)
     if not isinstance(result, dict):
         raise patches.PatchError("the patch does not leave an object")
-    if kind != "json" and not (patch.get("metadata") or {}).get("resourceVersion"):
-        result["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     return result
 
 
