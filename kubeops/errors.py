@@ -10,6 +10,8 @@ KubeopsError                       exit status
 ├─ StepError                       5   a step failed; the same command continues
 │  ├─ CommandError                 5   a command on a host ended with a status it must not
 │  └─ UnknownOutcomeError          5   a command may or may not have finished on the host
+├─ JournalError                    5   the run's journal cannot be written or read
+├─ FactsError                      5   a host answered something that cannot be understood
 ├─ GateError                       6   what a gate waited for did not come true in time
 ├─ LockedError                     7   another run holds the cluster
 ├─ UntrustedSnapshotError          8   a snapshot or restore cannot be trusted
@@ -20,6 +22,7 @@ KubeopsError                       exit status
 Exit status 1 is kept for defects of kubeops itself.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -82,10 +85,16 @@ class AuthenticationError(TransportError):
 
 
 class PreflightError(KubeopsError):
-    """Findings forbid the run; nothing was touched."""
+    """Findings forbid the run; nothing was touched. `plan` is the refused plan's document."""
 
     exit_status = 4
     code = "KO-40"
+
+    def __init__(
+        self, message: str, *, hint: str = "", plan: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.plan = plan
 
 
 class StepError(KubeopsError):
@@ -125,6 +134,34 @@ class UnknownOutcomeError(StepError):
         self.host = host
 
 
+class JournalError(KubeopsError):
+    """A run's journal cannot be written, or holds what no run has written.
+
+    Nothing is applied to a machine that could not be journalled first.
+    """
+
+    exit_status = 5
+    code = "KO-53"
+
+
+class FactsError(KubeopsError):
+    """A host answered something that cannot be understood; `section` says in what.
+
+    Nothing is decided on such an answer: it is a surprise to be looked at, not a missing thing.
+    """
+
+    exit_status = 5
+    code = "KO-54"
+
+    def __init__(self, *, host: str, section: str, reason: str) -> None:
+        super().__init__(
+            f"{host}: {section} cannot be understood: {reason}",
+            hint=f"look at {section} on {host}; if it is in order, report this as a defect",
+        )
+        self.host = host
+        self.section = section
+
+
 class GateError(KubeopsError):
     """A gate's deadline passed. `last` is the last state that was seen."""
 
@@ -151,10 +188,16 @@ class UntrustedSnapshotError(KubeopsError):
 
 
 class PlanChangedError(KubeopsError):
-    """The plan differs from the one that was approved."""
+    """The plan differs from the one that was approved. `plan` is the new plan's document."""
 
     exit_status = 9
     code = "KO-90"
+
+    def __init__(
+        self, message: str, *, hint: str = "", plan: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.plan = plan
 
 
 class ChangesPendingError(KubeopsError):

@@ -82,7 +82,7 @@ class HostFacts:
     cpus: int
     memory: int
     swap: int
-    """Bytes of swap in use by the kernel; 0 when none is on."""
+    """Bytes of all swap that is on; 0 when none is."""
     disk_free: Mapping[str, int]
     """Free bytes by directory: /, /var/lib/{etcd,containerd,kubelet}, /etc/kubernetes."""
     addresses: tuple[str, ...]
@@ -95,6 +95,7 @@ class HostFacts:
     modules: frozenset[str]
     """Kernel modules that are loaded or built in, of those kubeops asks for."""
     packages: Mapping[str, Package]
+    """Packages that are wholly installed, of those kubeops asks for."""
     units: Mapping[str, Unit]
     listeners: tuple[Listener, ...]
     files: Mapping[str, FileFacts]
@@ -121,6 +122,12 @@ class HostFacts:
     repository_seconds: float | None = None
     kubeadm_tmp: int = 0
     """Bytes below /etc/kubernetes/tmp."""
+    half_installed: frozenset[str] = frozenset()
+    """Packages that dpkg was stopped in the middle of; `dpkg --configure -a` goes on with them."""
+    kubeadm_running: bool = False
+    """Whether a kubeadm is at work right now, e.g. one left behind by a killed run."""
+    unfinished: str | None = None
+    """/var/lib/kubeops/unfinished: `init` or `join` when kubeops began it and did not end it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +137,16 @@ class Unreachable:
     host: str
     reason: str
     hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Whether `source` reached `target` on a port; a refused connection is reached, too."""
+
+    source: str
+    target: str
+    port: int
+    reached: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +163,7 @@ class NodeFacts:
     control_plane: bool
     labels: Mapping[str, str]
     taints: tuple[str, ...]
+    pod_cidr: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +218,8 @@ class ApiFacts:
     kubernetes: KubeVersion | None = None
     """kubernetesVersion of kubeadm-config."""
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    applied: Mapping[str, str] = field(default_factory=dict)
+    """Manifests kubeops applied, name to digest (ConfigMap kube-system/kubeops)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,74 @@
+# Asks the API and etcd from a control plane; changes nothing and writes no file.
+#
+# POSIX sh, read from stdin by `sh -s -- NODE [ENDPOINT CACERT CERT KEY]`; without the last four
+# etcd is not asked. framing.sh is put in front. All questions are asked at the same time; what a
+# program says on stderr is in the section `<name>.err`.
+
+export KUBECONFIG=/etc/kubernetes/admin.conf
+
+ask() { # NAME COMMAND...
+    name=$1
+    shift
+    { errors=$(timeout 15 "$@" 2>&1 >&4); } 4>&1
+    end "$name" "$?"
+    printf '%.3000s' "$errors"
+    end "$name.err" 0
+}
+
+kube() { # NAME ARGUMENT...
+    name=$1
+    shift
+    ask "$name" kubectl --request-timeout=5s "$@"
+}
+
+etcd() { # NAME ARGUMENT...: etcdctl of the host, else that of etcd's own image
+    name=$1
+    shift
+    set -- etcdctl --endpoints "$endpoint" --cacert "$cacert" --cert "$cert" --key "$key" \
+        --command-timeout=5s "$@" -w json
+    if has etcdctl; then
+        ask "$name" "$@"
+    elif [ -n "$container" ]; then
+        ask "$name" crictl exec "$container" "$@"
+    else
+        kube "$name" -n kube-system exec "etcd-$node" -- "$@"
+    fi
+}
+
+version() { kube version version -o json; }
+nodes() { kube nodes get nodes -o json; }
+namespace() { kube namespace get namespace kube-system -o json; }
+workloads() { kube workloads -n kube-system get deployments,daemonsets -o json; }
+applied() { kube applied -n kube-system get configmap kubeops --ignore-not-found -o json; }
+config() { kube config -n kube-system get configmap kubeadm-config -o json; }
+members() { etcd members member list; }
+health() { etcd health endpoint health --cluster; }
+status() { etcd status endpoint status --cluster; }
+alarms() { etcd alarms alarm list; }
+
+together() { # FUNCTION...: all at the same time, their output one after the other
+    [ "$#" -gt 0 ] || return 0
+    "$1" | {
+        shift
+        together "$@"
+        cat
+    }
+}
+
+etcd_container() {
+    has etcdctl || ! has crictl || crictl ps -q --name '^etcd$' 2>/dev/null | head -n 1
+}
+
+main() {
+    node=$1 endpoint=${2-} cacert=${3-} cert=${4-} key=${5-}
+    announce
+    if [ -n "$endpoint" ]; then
+        container=$(etcd_container)
+        together members health status alarms version nodes namespace workloads config applied
+    else
+        together version nodes namespace workloads config applied
+    fi
+    section ended true
+}
+
+main "$@" </dev/null

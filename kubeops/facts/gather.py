@@ -1,0 +1,145 @@
+"""Observes a cluster: every host at the same time, then API and etcd from a control plane.
+
+Two round trips in all. What is not reachable is part of the answer; what cannot be understood is an
+error.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from kubeops.errors import FactsError, TransportError, UnknownOutcomeError
+from kubeops.facts.cluster import api_facts, etcd_arguments, etcd_facts
+from kubeops.facts.host import host_facts
+from kubeops.facts.probe import cluster_probe, host_probe, split
+from kubeops.facts.reader import Reader
+from kubeops.model.desired import Cluster
+from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, HostFacts, Unreachable
+from kubeops.transport.base import Transport
+
+AT_ONCE = 32
+_ADMIN = "/etc/kubernetes/admin.conf"
+
+Now = Callable[[], datetime]
+
+
+def gather_cluster(
+    desired: Cluster,
+    transport: Transport,
+    *,
+    now: Now,
+    at_once: int = AT_ONCE,
+    ask_source: bool = True,
+) -> ClusterFacts:
+    """Observe all hosts, and the API and etcd through the first control planes that answer.
+
+    Args:
+        desired: the inventory: which hosts there are.
+        transport: the way to them.
+        now: our clock.
+        at_once: how many hosts are read at the same time.
+        ask_source: have every host ask the package source too; the slowest thing a probe does.
+
+    Raises:
+        FactsError: a host, the API or etcd answered something that cannot be understood.
+    """
+    at = now()
+    hosts, unreachable = gather_hosts(
+        desired, transport, now=now, at_once=at_once, ask_source=ask_source
+    )
+    planes = [hosts[host.name] for host in desired.control_planes if host.name in hosts]
+    members = [facts for facts in planes if _ADMIN in facts.files]
+    api: ApiFacts | str = "no control plane that was read has " + _ADMIN
+    etcd: EtcdFacts | str = "no control plane that was read runs etcd"
+    for facts in members:
+        found_api, found_etcd = _ask(facts, transport)
+        api = found_api if isinstance(api, str) else api
+        etcd = found_etcd if isinstance(etcd, str) else etcd
+        if isinstance(api, ApiFacts) and isinstance(etcd, EtcdFacts):
+            break
+    return ClusterFacts(
+        at=at,
+        hosts=hosts,
+        unreachable=unreachable,
+        api=api if isinstance(api, ApiFacts) else None,
+        etcd=etcd if isinstance(etcd, EtcdFacts) else None,
+        api_error=api if isinstance(api, str) else "",
+        etcd_error=etcd if isinstance(etcd, str) else "",
+    )
+
+
+def gather_hosts(
+    desired: Cluster,
+    transport: Transport,
+    *,
+    now: Now,
+    at_once: int = AT_ONCE,
+    ask_source: bool = True,
+) -> tuple[Mapping[str, HostFacts], Mapping[str, Unreachable]]:
+    """Observe all hosts; arguments and errors as for `gather_cluster`.
+
+    Returns:
+        The facts of the hosts that answered, and why the others did not, in inventory order.
+    """
+    source = _source(desired) if ask_source else ""
+    names = [host.name for host in desired.hosts]
+
+    def read(name: str) -> HostFacts | Unreachable:
+        return gather_host(name, transport, now=now, source=source)
+
+    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(names)))) as pool:
+        answers = dict(zip(names, pool.map(read, names), strict=True))
+    return _parted(answers.values())
+
+
+def gather_host(
+    name: str, transport: Transport, *, now: Now, source: str = ""
+) -> HostFacts | Unreachable:
+    """Observe one host; `source` is a URL that it asks for, if any.
+
+    Raises:
+        FactsError: it answered something that cannot be understood.
+    """
+    runner = transport.runner(name)
+    sent = now()
+    try:
+        result = runner.run(host_probe(source)).must()
+    except (TransportError, UnknownOutcomeError) as error:
+        return Unreachable(host=name, reason=error.message, hint=error.hint)
+    received = now()
+    return host_facts(name, split(result.stdout, host=name), sent=sent, received=received)
+
+
+def _source(desired: Cluster) -> str:
+    """The URL of the package source's index, for the release that is wanted."""
+    minor = str(desired.kubernetes.minor)
+    return desired.package_repository.replace("{minor}", minor).rstrip("/") + "/InRelease"
+
+
+def _parted(
+    answers: Iterable[HostFacts | Unreachable],
+) -> tuple[Mapping[str, HostFacts], Mapping[str, Unreachable]]:
+    hosts, unreachable = {}, {}
+    for answer in answers:
+        if isinstance(answer, HostFacts):
+            hosts[answer.host] = answer
+        else:
+            unreachable[answer.host] = answer
+    return hosts, unreachable
+
+
+def _ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
+    """Ask API and etcd on one control plane; a text says why one did not answer."""
+    pod = facts.static_pods.get("etcd")
+    try:
+        arguments = etcd_arguments(pod) if pod else None
+    except LookupError as error:
+        raise FactsError(
+            host=facts.host, section="the etcd manifest", reason=f"it has no flag {error}"
+        ) from error
+    try:
+        result = transport.runner(facts.host).run(cluster_probe(facts.host, etcd=arguments)).must()
+    except (TransportError, UnknownOutcomeError) as error:
+        return error.message, error.message
+    read = Reader(host=facts.host, sections=split(result.stdout, host=facts.host))
+    return api_facts(read), etcd_facts(read) if pod else f"{facts.host}: it runs no etcd"

@@ -1,0 +1,102 @@
+"""The scripts that read hosts, and the framing of what they print.
+
+framing.sh, probe.sh (a host) and cluster.sh (API and etcd, from a control plane) lie next to this
+module. A script's output is one announcement and then sections:
+
+    @@facts BOUNDARY
+    BODY
+    @@BOUNDARY STATUS NAME
+
+The boundary is random and chosen by the host, so that nothing a section holds can end it; the last
+section is called `ended`, so that output that was cut off is told apart from output that is whole.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from kubeops.errors import FactsError
+from kubeops.transport.base import Command
+
+HOST_TIMEOUT = 30.0
+CLUSTER_TIMEOUT = 45.0
+
+_ANNOUNCEMENT = re.compile(r"^@@facts ([0-9A-Za-z-]{8,64})\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one command or file of the script gave: its text and the command's exit status."""
+
+    text: str
+    status: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exit status is 0."""
+        return self.status == 0
+
+
+Sections = Mapping[str, Section]
+
+
+def host_probe(repository_url: str = "") -> Command:
+    """Return the command that reads a host, and asks for `repository_url` from there if given."""
+    return Command(
+        argv=("sh", "-s", "--", repository_url) if repository_url else ("sh", "-s", "--"),
+        stdin=_script("probe.sh"),
+        timeout=HOST_TIMEOUT,
+    )
+
+
+def cluster_probe(node: str, *, etcd: tuple[str, str, str, str] | None) -> Command:
+    """Return the command that asks the API and etcd on control plane `node`.
+
+    Args:
+        node: the node's name.
+        etcd: endpoint, CA, certificate and key of its etcd member (paths on the host); None when it
+            runs none.
+    """
+    return Command(
+        argv=("sh", "-s", "--", node, *(etcd or ())),
+        stdin=_script("cluster.sh"),
+        timeout=CLUSTER_TIMEOUT,
+    )
+
+
+def split(output: str, *, host: str) -> Sections:
+    """Cut a script's output into its sections, by name.
+
+    What comes before the announcement (a login banner) is ignored.
+
+    Raises:
+        FactsError: the output is not a script's, is not whole, or names a section twice.
+    """
+    announcement = _ANNOUNCEMENT.search(output)
+    if announcement is None:
+        reason = f"it does not start as kubeops' script does: {output[:200]!r}"
+        raise FactsError(host=host, section="the probe's output", reason=reason)
+    body = output[announcement.end() :]
+    ending = re.compile(rf"\n@@{re.escape(announcement[1])} (\d+) (.+)\n")
+    sections: dict[str, Section] = {}
+    start = 0
+    for match in ending.finditer(body):
+        name = match[2]
+        if name in sections:
+            raise FactsError(host=host, section=name, reason="it is there twice")
+        sections[name] = Section(body[start : match.start()], int(match[1]))
+        start = match.end()
+    if "ended" not in sections:
+        last = next(reversed(sections), "the start")
+        raise FactsError(
+            host=host, section="the probe's output", reason=f"it was cut off after {last}"
+        )
+    return sections
+
+
+@cache
+def _script(name: str) -> bytes:
+    folder = files("kubeops.facts")
+    return folder.joinpath("framing.sh").read_bytes() + folder.joinpath(name).read_bytes()

@@ -1,0 +1,217 @@
+# Reads the state of this host and prints it in sections; changes nothing and writes no file.
+#
+# POSIX sh, read from stdin by `sh -s -- [URL]`; URL is a file of the package source to ask for.
+# framing.sh is put in front. Whatever is missing on the host (a program, a file, systemd) leaves
+# its section out. Slow programs run at the same time in the background; their sections stay below
+# PIPE_BUF, so that they never mix.
+#
+# Private keys never leave the host: of certificates and kubeconfigs only public parts are read.
+
+packages='kubeadm kubelet kubectl cri-tools kubernetes-cni containerd containerd.io runc docker-ce
+  docker.io etcd-client etcd-server apt-transport-https ca-certificates chrony conntrack curl
+  ebtables ethtool gnupg gpg iproute2 iptables kmod nftables socat systemd-timesyncd util-linux
+  unattended-upgrades zstd'
+units='kubelet containerd docker ufw firewalld chrony systemd-timesyncd unattended-upgrades'
+programs='apt-get dnf dpkg rpm systemctl kubeadm kubelet kubectl crictl ctr containerd runc docker
+  etcd etcdctl etcdutl conntrack cp curl ebtables ethtool flock gpg ip iptables losetup modprobe
+  mount nft nsenter openssl python3 setsid sha256sum socat ss sudo swapoff tar timeout tc wget zstd'
+modules='overlay br_netfilter nf_conntrack ip_tables nf_tables ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh
+  vxlan bridge veth'
+sysctls='net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables
+  net.bridge.bridge-nf-call-ip6tables fs.inotify.max_user_instances fs.inotify.max_user_watches
+  kernel.panic kernel.panic_on_oops vm.overcommit_memory vm.swappiness'
+directories='/ /var/lib/etcd /var/lib/containerd /var/lib/kubelet /var/cache/apt /etc/kubernetes'
+locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock
+  /var/cache/apt/archives/lock'
+
+aside() { # NAME COMMAND...: a section written in one piece, stderr included
+    name=$1
+    shift
+    if body=$("$@" 2>&1); then status=0; else status=$?; fi
+    printf '%.3000s\n@@%s %s %s\n' "$body" "$boundary" "$status" "$name"
+}
+
+without_stderr() {
+    "$@" 2>/dev/null
+}
+
+source_answer() { # URL
+    if has curl; then
+        curl -sSL --max-time 5 -o /dev/null -w '%{http_code} %{time_total}\n' "$1"
+    elif has wget; then
+        wget -q --timeout=5 --tries=1 -O /dev/null "$1" && echo '200 -'
+    else
+        echo 'neither curl nor wget is installed'
+        return 127
+    fi
+}
+
+later() { # NAME PROGRAM ARGUMENT...: aside, in the background, when the program exists
+    if has "$2"; then
+        name=$1
+        shift
+        aside "$name" without_stderr "$@" &
+    fi
+}
+
+# shellcheck disable=SC2016,SC2086
+slow() { # [URL]
+    if [ -n "${1-}" ]; then aside source source_answer "$1" & fi
+    later kubeadm kubeadm version -o short
+    later kubelet kubelet --version
+    later kubectl kubectl version --client -o json
+    later containerd containerd --version
+    later units systemctl show -p Id,LoadState,UnitFileState,ActiveState $units
+    later packages dpkg-query -W \
+        -f '${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n' $packages
+    if [ -d /etc/kubernetes/tmp ]; then later kubeadm-tmp du -sk /etc/kubernetes/tmp; fi
+    wait
+}
+
+found_programs() {
+    for program in $programs; do
+        ! has "$program" || echo "$program"
+    done
+}
+
+present_modules() {
+    for module in $modules; do
+        [ ! -d "/sys/module/$module" ] || echo "$module"
+    done
+    # Built in without parameters: not below /sys/module.
+    [ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || echo br_netfilter
+}
+
+# A probe's own `kubeadm version` does not count.
+running_kubeadm() {
+    for comm in /proc/[0-9]*/comm; do
+        if read -r line <"$comm" && [ "$line" = kubeadm ]; then
+            case " $(tr '\0' ' ' <"${comm%comm}cmdline")" in
+            *' init '* | *' join '* | *' upgrade '* | *' reset '*)
+                echo yes
+                return
+                ;;
+            esac
+        fi
+    done
+    echo no
+}
+
+# One process reads every text file, each into a section named like the file. Missing: no section.
+text_files() {
+    set --
+    for sysctl in $sysctls; do
+        # Dots become slashes without a process.
+        rest=$sysctl path=/proc/sys
+        while [ "$rest" != "${rest#*.}" ]; do
+            path=$path/${rest%%.*} rest=${rest#*.}
+        done
+        set -- "$@" "$path/$rest"
+    done
+    read -r kernel </proc/sys/kernel/osrelease
+    pki=/etc/kubernetes/pki
+    manifests=/etc/kubernetes/manifests
+    awk -v boundary="$boundary" -v modules="$modules" '
+        function wanted(file, line) {
+            if (file ~ /\.(crt|pem)$/) {
+                if (line ~ /^-----BEGIN CERTIFICATE-----/) inside = 1
+                if (line ~ /^-----END /) { was = inside; inside = 0; return was }
+                return inside
+            }
+            if (file ~ /^\/etc\/kubernetes\/[^\/]*\.conf$/)
+                return line ~ /^[ -]*(server|client-certificate-data|client-certificate): /
+            if (file == "/proc/meminfo") return line ~ /^MemTotal:/
+            if (file == "/proc/filesystems") return line ~ /overlay$/
+            if (file ~ /\/modules\.builtin$/) {
+                name = line
+                sub(/^.*\//, "", name)
+                sub(/\.ko.*$/, "", name)
+                return name in interesting
+            }
+            return 1
+        }
+        BEGIN {
+            count = split(modules, names)
+            for (i = 1; i <= count; i++) interesting[names[i]] = 1
+            for (i = 1; i < ARGC; i++) {
+                file = ARGV[i]
+                inside = 0
+                lines = 0
+                while ((more = (getline line < file)) > 0) {
+                    lines++
+                    if (wanted(file, line)) print line
+                }
+                if (more == 0 || lines > 0) printf "\n@@%s 0 %s\n", boundary, file
+                if (more == 0) close(file)
+            }
+        }' /etc/os-release /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /etc/machine-id \
+        /proc/sys/kernel/random/boot_id /proc/meminfo /proc/swaps /proc/locks /proc/filesystems \
+        "/lib/modules/$kernel/modules.builtin" "$@" \
+        /etc/containerd/config.toml /var/lib/kubeops/unfinished \
+        $manifests/etcd.yaml $manifests/kube-apiserver.yaml \
+        $manifests/kube-controller-manager.yaml $manifests/kube-scheduler.yaml \
+        $pki/*.crt $pki/etcd/*.crt \
+        /etc/kubernetes/admin.conf /etc/kubernetes/super-admin.conf \
+        /etc/kubernetes/controller-manager.conf /etc/kubernetes/scheduler.conf \
+        /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-current.pem 2>/dev/null
+}
+
+# Modes and owners of everything kubeops writes or relies on; sums of what holds no secret.
+files() {
+    set -- /etc/fstab /etc/modules-load.d/*.conf /etc/sysctl.d/*.conf /etc/containerd/config.toml \
+        /etc/crictl.yaml /etc/apt/sources.list.d/* /etc/apt/keyrings/* /etc/cni/net.d/* \
+        /etc/systemd/system/kubeops-* \
+        /etc/kubernetes/manifests/*.yaml /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/*.pub \
+        /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/config.yaml
+    # shellcheck disable=SC2086
+    section files stat -L -c '%a %U:%G %i %n' "$@" $locks /etc/kubernetes /etc/kubernetes/*.conf \
+        /etc/kubernetes/manifests /etc/kubernetes/pki /etc/kubernetes/pki/*.key \
+        /etc/kubernetes/pki/etcd/*.key /var/lib/etcd /var/lib/etcd/member /var/lib/kubelet
+    section sums sha256sum "$@"
+}
+
+filesystems() {
+    set --
+    for directory in $directories; do
+        while [ ! -d "$directory" ]; do
+            directory=${directory%/*}
+            directory=${directory:-/}
+        done
+        set -- "$@" "$directory"
+    done
+    section filesystems stat -f -c '%a %S %n %T' /sys/fs/cgroup "$@"
+}
+
+fast() {
+    text_files
+    files
+    filesystems
+    section architecture uname -m
+    section processors nproc
+    section programs found_programs
+    section modules present_modules
+    section kubeadm-running running_kubeadm
+    if has ip; then
+        section addresses ip -o addr show scope global
+    else
+        section fib-trie cat /proc/net/fib_trie
+        section if-inet6 cat /proc/net/if_inet6
+    fi
+    if has ss; then
+        section listeners ss -Hltnp
+    else
+        section tcp cat /proc/net/tcp /proc/net/tcp6
+    fi
+}
+
+main() {
+    announce
+    section started date +%s.%N
+    slow "$@" | {
+        fast
+        cat
+    }
+    section ended date +%s.%N
+}
+
+main "$@" </dev/null
