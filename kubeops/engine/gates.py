@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_result, wait_fixed
 
 from kubeops.engine.clock import Clock
 from kubeops.errors import GateError, InterruptedRunError, StepError, TransportError
@@ -57,12 +57,17 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
         good = good + 1 if reading.ok else 0
         return reading.failed or good >= gate.successes
 
+    deadline = clock.monotonic() + gate.timeout
+
+    def is_late(_state: RetryCallState) -> bool:
+        return clock.monotonic() >= deadline
+
     def gave_up(_state: RetryCallState) -> bool:
         return False
 
     passed = Retrying(
         retry=retry_if_result(lambda over: not over),
-        stop=stop_after_delay(gate.timeout),
+        stop=is_late,
         wait=wait_fixed(gate.interval),
         sleep=clock.pause,
         retry_error_callback=gave_up,

@@ -1,6 +1,7 @@
 """What a command, its result and a runner are: all that touches a machine is built of these."""
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +35,7 @@ class Command:
 
     def mask(self, text: str) -> str:
         """Return `text` with every secret of this command replaced."""
-        for secret in self.secrets:
+        for secret in filter(None, self.secrets):
             text = text.replace(secret, MASK)
         return text
 
@@ -92,6 +93,14 @@ class Runner(Protocol):
 
     def run(self, command: Command) -> Result:
         """Run `command` to its end."""
+        ...
+
+    def stream(self, command: Command, write: Callable[[bytes], object]) -> Result:
+        """Run `command` to its end; its output goes to `write`, piece by piece, as it comes.
+
+        For output that is large or is not text. The result's `stdout` is empty. What `write`
+        raises ends the reading and is passed on.
+        """
         ...
 
 
