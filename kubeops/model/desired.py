@@ -91,7 +91,7 @@ class Cni:
     """The network plugin. `source` is an absolute path or a URL and replaces its own manifest.
 
     `name` is bridge, flannel, calico, cilium or manifest (`source` alone says what is applied);
-    `version` is set for flannel, calico and cilium only.
+    `version` (`0.28.4`, no v) is set for flannel, calico and cilium only.
     """
 
     name: str = "flannel"
