@@ -1,6 +1,6 @@
 """The root file system that the nodes of all labs share: built once, kept in the cache.
 
-1. The directory's name holds a hash of everything it is made from; another recipe is another directory.
+1. The directory's name holds a hash of everything it is made from: another recipe, another one.
 2. One build at a time: a lock in the cache. Who comes second finds the result of the first.
 3. It is built beside its place and renamed when complete: what has the final name is whole.
 4. The build dies with its `up`: process and mount namespaces of its own that end with this process.
@@ -55,7 +55,9 @@ def _build(final: Path, progress: Callable[[str], None]) -> None:
     for left in final.parent.glob(".base-*"):
         remove_tree(left)
     source = source_line()
-    progress(f"building the nodes' root file system from Debian {SUITE} (once, about half a minute)")
+    progress(
+        f"building the nodes' root file system from Debian {SUITE} (once, about half a minute)"
+    )
     partial = final.with_name(f".{final.name}.{os.getpid()}")
     try:
         shell.run(*build_command(partial, source=source), timeout=BUILD_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Turns a bare Debian root into the root of lab nodes: users, sshd, and no unit that has no use there."""
+"""Turns a bare Debian root into the root of lab nodes: users, sshd, and no useless units."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +24,12 @@ MASKED = (
     *("console-getty.service", "getty.target", "getty@.service", "getty-static.service"),
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer"),
     *("e2scrub_all.timer", "e2scrub_reap.service", "etcd.service", "etcd2.service"),
-    *("sshd-keygen.service", "tmp.mount", "dev-mqueue.mount"),
+    "sshd-keygen.service",
 )
 # The first would listen on vsock; the others look for disks and consoles that nodes do not have.
 MASKED_GENERATORS = (
     *("systemd-ssh-generator", "systemd-gpt-auto-generator", "systemd-getty-generator"),
-    *("systemd-hibernate-resume-generator", "systemd-tpm2-generator", "systemd-fstab-generator"),
+    *("systemd-hibernate-resume-generator", "systemd-tpm2-generator"),
 )
 FILES = {
     "etc/ssh/sshd_config.d/lab.conf": (
@@ -46,6 +46,7 @@ FILES = {
     "etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStopSec=10s\n",
     "etc/sudoers.d/lab": "ops ALL=(ALL:ALL) NOPASSWD: ALL\nopspw ALL=(ALL:ALL) ALL\n",
     "etc/fstab": "",
+    "etc/default/locale": "LANG=C.UTF-8\n",
     "etc/apt/sources.list": "",
     "etc/machine-id": "",
 }
@@ -68,6 +69,8 @@ def prepare(root: Path) -> None:
         _mask(root / "etc/systemd/system-generators" / name)
     for stale in (*root.glob("etc/ssh/ssh_host_*"), *root.glob("var/lib/dbus/machine-id")):
         stale.unlink()
+    # Made by the etcd package; a fresh machine has none, and kubeadm looks.
+    (root / "var/lib/etcd").rmdir()
     for path, text in FILES.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)

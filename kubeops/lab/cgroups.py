@@ -54,7 +54,7 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     offered = (folder / "cgroup.controllers").read_text().split()
     for controller in offered:
-        # A controller that cannot be handed down (threaded domains, real-time groups) is done without.
+        # A controller that cannot be handed down, as in a threaded domain, is done without.
         with contextlib.suppress(OSError):
             (folder / "cgroup.subtree_control").write_text(f"+{controller}")
 

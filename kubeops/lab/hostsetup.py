@@ -1,13 +1,12 @@
 """What a lab changes on this machine itself, and how that is undone.
 
-* fs.inotify limits are raised while any lab is up: each node's systemd, kubelet and container runtime
-  watch files, and the limits count all nodes as one user. The last lab's `down` restores them.
-* Labs with real packages reach the outer network through this machine: forwarding is switched on, the
-  lab's addresses are translated. The rules go with the lab; forwarding is restored by the last one.
+* fs.inotify limits are raised while any lab is up: each node's systemd, kubelet and container
+  runtime watch files, and the limits count all nodes as one user. The last `down` restores them.
+* Labs with real packages reach the outer network through this machine: forwarding is switched on,
+  the lab's addresses are translated. The rules go with the lab; the last one restores forwarding.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from kubeops.lab import locks, shell, state
@@ -33,8 +32,8 @@ def raise_limits(labs: Path, *, real: bool, sysctls: Path = SYSCTLS) -> None:
             for name, value in wanted.items()
             if int((sysctls / name).read_text()) < value
         }
-        # Remembered before it is changed: killed in between, the worst is that an unchanged value is
-        # restored. What an earlier lab remembered is what the machine had.
+        # Remembered before it is changed: killed in between, the worst is that an unchanged value
+        # is restored. What an earlier lab remembered is what the machine had.
         state.write(labs / SAVED, json.dumps(low | saved) + "\n")
         for name in low:
             (sysctls / name).write_text(f"{wanted[name]}\n")
@@ -50,9 +49,10 @@ def restore_limits(labs: Path, *, sysctls: Path = SYSCTLS) -> None:
         (labs / SAVED).unlink(missing_ok=True)
 
 
-def _saved(labs: Path) -> Mapping[str, int]:
+def _saved(labs: Path) -> dict[str, int]:
     path = labs / SAVED
-    return json.loads(path.read_text()) if path.exists() else {}
+    saved: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    return saved
 
 
 def open_way_out(lab: Lab) -> None:
@@ -74,7 +74,17 @@ def _rules(lab: Lab) -> tuple[tuple[str, ...], ...]:
         return ()
     subnet = str(lab.subnet)
     return (
-        ("nat", "POSTROUTING", "--source", subnet, "!", "--destination", subnet, "-j", "MASQUERADE"),
+        (
+            "nat",
+            "POSTROUTING",
+            "--source",
+            subnet,
+            "!",
+            "--destination",
+            subnet,
+            "-j",
+            "MASQUERADE",
+        ),
         ("filter", "FORWARD", "--source", subnet, "--jump", "ACCEPT"),
         ("filter", "FORWARD", "--destination", subnet, "--jump", "ACCEPT"),
     )

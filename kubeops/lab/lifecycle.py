@@ -106,9 +106,7 @@ def up(
                     disk_bytes=disk_bytes,
                     inventory=inventory_path.absolute(),
                     repository=repository,
-                    nodes=model.first_nodes(
-                        subnet, control_planes=control_planes, workers=workers
-                    ),
+                    nodes=model.first_nodes(subnet, control_planes=control_planes, workers=workers),
                 )
 
             lab = _reserve(draft, labs=labs)

@@ -11,7 +11,7 @@ from kubeops.model.desired import Role
 
 
 class Source(StrEnum):
-    """Where the nodes' packages come from: stand-ins served by the lab, or the real repositories."""
+    """Where the nodes' packages come from: stand-ins the lab serves, or the real repositories."""
 
     REHEARSAL = "rehearsal"
     REAL = "real"

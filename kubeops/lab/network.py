@@ -38,7 +38,7 @@ def remove(lab: Lab) -> None:
 
 
 def hub_commands(lab: Lab) -> tuple[str, ...]:
-    """The `ip` commands that furnish the hub. Its bridge forwards at once: STP is off by default."""
+    """The `ip` commands that furnish the hub. Its bridge forwards at once: STP is off."""
     return (
         "link set lo up",
         f"link add {BRIDGE} type bridge",

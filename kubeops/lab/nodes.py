@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from kubeops.engine.clock import Clock
@@ -119,10 +120,19 @@ def answers_ssh(address: str) -> bool:
         return False
 
 
+def hardware_address(node: Node) -> str:
+    """The link-layer address of `node`: locally administered, and the same after each boot.
+
+    With another one per boot, everybody's neighbour table is wrong for half a minute after a reboot.
+    """
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in IPv4Address(node.address).packed)
+
+
 def _description(lab: Lab, node: Node) -> dict[str, str]:
     return {
         "name": node.name,
         "address": node.address,
+        "hardware_address": hardware_address(node),
         "prefix": str(lab.subnet.prefixlen),
         "router": lab.host_address if lab.source is Source.REAL else lab.gateway,
         "hub": lab.hub,

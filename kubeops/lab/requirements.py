@@ -15,6 +15,7 @@ PROGRAMS = {
     "unshare": "util-linux",
     "setpriv": "util-linux",
     "setsid": "util-linux",
+    "nsenter": "util-linux",
     "mount": "mount",
     "mkfs.ext4": "e2fsprogs",
     "ssh-keygen": "openssh-client",

@@ -1,4 +1,4 @@
-"""What makes a node this node: a layer of files over the shared root, written before its first boot.
+"""What makes a node this node: files over the shared root, written before its first boot.
 
 What the node changes later lies in its own layer above, so that a seed is never written twice.
 """
@@ -86,7 +86,7 @@ def _write_shadow(root: Path, *, lab: Lab) -> None:
 
 
 def _write_sources(root: Path, *, lab: Lab) -> None:
-    """The archives the node starts with: this machine's own, or the container runtime's stand-in."""
+    """The archives the node starts with: this machine's, or the container runtime's stand-in."""
     if lab.source is Source.REAL:
         _write(root / "etc/apt/sources.list.d/debian.list", f"{base.source_line()}\n")
         return

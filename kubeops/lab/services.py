@@ -20,7 +20,7 @@ def start(lab: Lab) -> None:
         cgroup.mkdir(exist_ok=True)
         program = str(places.PROGRAMS / f"{name}.py")
         shell.daemon(
-            *("ip", "netns", "exec", lab.hub, sys.executable, "-I", "-S", program),
+            *("nsenter", f"--net=/run/netns/{lab.hub}", sys.executable, "-I", "-S", program),
             *("--cgroup", str(cgroup), "--listen", lab.gateway, *arguments),
             log=lab.directory / f"{name}.log",
         )

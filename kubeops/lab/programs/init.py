@@ -1,9 +1,9 @@
-"""Turns the first process of a node's fresh namespaces into a running Debian: builds the root, execs systemd.
+"""Turns the first process of a node's fresh namespaces into a running Debian.
 
 Run by `launcher.py`, by path, with nothing but the standard library. In order:
 
 1. network: a link to the hub's bridge, the node's address, a way out
-2. disk: the node's own file system, from an image; only ever mounted here, so that it ends with the node
+2. disk: the node's own file system, from an image; mounted here only, so that it ends with it
 3. root: an overlay of the shared base, the node's seed and a layer on its disk; /var is on the disk
 4. kernel file systems: /proc, /sys, /dev and the node's own cgroup2
 5. what belongs to the whole machine is hidden: sysctls, boot id, swap, sysrq
@@ -28,8 +28,8 @@ PR_CAPBSET_DROP = 24
 CAP_SYS_MODULE, CAP_SYS_TIME = 16, 25
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
-# Sysctls that are the whole machine's, and that kubelet, kubeadm, kube-proxy and admins write: the node
-# gets private copies. All others are read-only, those of its own network excepted.
+# Sysctls that are the whole machine's, and that kubelet, kubeadm, kube-proxy and admins write: the
+# node gets private copies. All others are read-only, those of its own network excepted.
 PRIVATE_SYSCTLS = (
     *("vm/overcommit_memory", "vm/panic_on_oom", "vm/swappiness", "vm/max_map_count"),
     *("vm/dirty_ratio", "vm/dirty_background_ratio", "vm/min_free_kbytes", "vm/vfs_cache_pressure"),
@@ -93,12 +93,11 @@ def link_network(node: dict[str, str]) -> None:
     """Make eth0 with its other end on the hub's bridge, where it bears the node's name."""
     hub, name = node["hub"], node["name"]
     # The link of the boot before may still be there: the kernel removes namespaces in its own time.
-    run("ip", "-netns", hub, "link", "delete", name, check=False, quiet=True)
-    run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", hub)
-    if not Path(node["directory"], "cut").exists():
-        run("ip", "-netns", hub, "link", "set", name, "master", "bridge", "up")
-    else:
-        run("ip", "-netns", hub, "link", "set", name, "master", "bridge")
+    run("ip", "-netns", hub, "link", "delete", name, must=False, quiet=True)
+    peer = ("type", "veth", "peer", "name", name, "netns", hub)
+    run("ip", "link", "add", "eth0", "address", node["hardware_address"], *peer)
+    state = "down" if Path(node["directory"], "cut").exists() else "up"
+    run("ip", "-netns", hub, "link", "set", name, "master", "bridge", state)
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{node['address']}/{node['prefix']}", "dev", "eth0")
     run("ip", "link", "set", "eth0", "up")
@@ -168,19 +167,19 @@ def hide_machine(root: Path) -> None:
     mount("none", proc / "sys/net", flags=MS_REMOUNT | MS_BIND)
     for name in PRIVATE_SYSCTLS:
         if (proc / "sys" / name).exists():
-            cover(proc / "sys" / name, read(proc / "sys" / name), private=private)
+            cover(proc, f"sys/{name}", read(proc / "sys" / name), private=private)
     # A new one per boot, so that a reboot can be seen.
-    cover(proc / "sys/kernel/random/boot_id", f"{uuid.uuid4()}\n", private=private)
-    cover(proc / "swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", private=private)
+    cover(proc, "sys/kernel/random/boot_id", f"{uuid.uuid4()}\n", private=private)
+    cover(proc, "swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", private=private)
     if (proc / "sysrq-trigger").exists():
         mount("/dev/null", proc / "sysrq-trigger", flags=MS_BIND)
 
 
-def cover(path: Path, text: str, *, private: Path) -> None:
-    """Put a private file with `text` in the place of `path`."""
-    copy = private / str(path).replace("/", ".")
+def cover(proc: Path, name: str, text: str, *, private: Path) -> None:
+    """Put a private file with `text` in the place of `name` below /proc."""
+    copy = private / name.replace("/", ".")
     copy.write_text(text)
-    mount(str(copy), path, flags=MS_BIND)
+    mount(str(copy), proc / name, flags=MS_BIND)
 
 
 def read(path: Path) -> str:
@@ -198,7 +197,7 @@ def know_modules(root: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "modules.builtin").write_text("".join(f"kernel/{name}.ko\n" for name in MODULES))
     (folder / "modules.order").touch()
-    run("chroot", str(root), "depmod", os.uname().release, check=False, quiet=True)
+    run("chroot", str(root), "depmod", os.uname().release, must=False, quiet=True)
 
 
 def leave_old_root(root: Path) -> None:
@@ -227,17 +226,17 @@ def become_systemd() -> NoReturn:
 
 
 def mount(source: str, target: Path, *, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2)."""
+    """Mount `source` at `target`, as mount(2) does."""
     arguments = (source.encode(), os.fsencode(target), kind.encode(), flags, data.encode() or None)
     check(libc.mount(*arguments), what=str(target))
 
 
-def run(*argv: str, check: bool = True, quiet: bool = False) -> None:
-    """Run one of the machine's programs to its end; a failed one ends the boot unless `check` is off."""
+def run(*argv: str, must: bool = True, quiet: bool = False) -> None:
+    """Run one of the machine's programs; its failure ends the boot unless `must` is off."""
     actions = [(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)] if quiet else []
     child = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if check and status != 0:
+    if must and status != 0:
         raise SystemExit(f"{' '.join(argv)}: status {status}")
 
 

@@ -1,16 +1,17 @@
 """Boots one node and boots it again when it reboots; ends when the node powers off or dies.
 
 Run by path with nothing but the standard library: `launcher.py NODE.json`, as root. NODE.json is
-written by `kubeops.lab.nodes`. It joins its cgroup first, so that `down` ends it with everything else.
+written by `kubeops.lab.nodes`. It joins its cgroup first, so that `down` ends it with the rest.
 
-The launcher itself stays in this machine's namespaces. Per boot it makes a PID namespace and forks; the
-child enters the node's cgroup, makes the other namespaces and becomes `init.py`, which becomes systemd.
+The launcher itself stays in this machine's namespaces. Per boot it makes a PID namespace and forks;
+the child enters the node's cgroup, makes the other namespaces and becomes `init.py`, and systemd.
 """
 
 import contextlib
 import ctypes
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,8 +21,8 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-# How the kernel reports a reboot(2) in a PID namespace: its init ends by SIGHUP; by SIGINT for power-off.
-REBOOTED = 1
+# A PID namespace that called reboot(2) has its init ended by this signal; by SIGINT at power-off.
+REBOOTED = signal.SIGHUP
 
 libc = ctypes.CDLL(None, use_errno=True)
 
