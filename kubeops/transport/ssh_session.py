@@ -1,0 +1,269 @@
+"""One login on one machine: made on first use, kept alive, made again when it has died."""
+
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import fabric
+import paramiko
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from kubeops.errors import AuthenticationError, HostKeyError, TransportError
+from kubeops.transport.hostkeys import Key
+from kubeops.transport.ssh_auth import KeyLogin
+from kubeops.transport.ssh_config import Target
+
+# Paramiko logs what it also raises; without a handler Python would print that between our lines.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long connecting may take, in seconds, and how often it is tried.
+
+    Attributes:
+        connect: for the TCP connection, and for the channel through a jump host.
+        banner: until the server has greeted and the keys are exchanged.
+        auth: for each answer during the login.
+        attempts: on errors of the network and while the server sends no greeting; a refused key
+            or a strange host key is never tried again.
+        pause: before the second attempt; it doubles from there.
+        keepalive: between signs of life on an idle connection.
+        lost: after which a connection whose data nobody acknowledges is given up.
+    """
+
+    connect: float = 10.0
+    banner: float = 15.0
+    auth: float = 30.0
+    attempts: int = 4
+    pause: float = 0.5
+    keepalive: int = 15
+    lost: float = 60.0
+
+
+class Session:
+    """A connection to one machine; safe to use from several threads.
+
+    Args:
+        host: how messages and errors call the machine.
+        target: how it is reached; asked when connecting.
+        through: gives the session of a jump host.
+        connecting: held while connecting; bounds how many do so at once.
+        patience: the limits.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        target: Callable[[], Target],
+        through: Callable[[Target], "Session"],
+        connecting: AbstractContextManager[Any],
+        patience: Patience,
+    ) -> None:
+        self._host = host
+        self._target = target
+        self._through = through
+        self._connecting = connecting
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._connection: fabric.Connection | None = None
+        self._failures = 0
+        self._failure: TransportError | None = None
+
+    def connection(self) -> "fabric.Connection":
+        """Return the live connection; connects when there is none.
+
+        Raises:
+            TransportError: the machine was not reached, or did not let us in.
+        """
+        failures = self._failures
+        with self._lock:
+            if self._connection is not None and self._connection.is_connected:
+                return self._connection
+            if self._failure is not None and self._failures > failures:
+                # Thirty hosts waited for the same jump host: they need not try it one by one.
+                raise self._failure
+            self._discard()
+            try:
+                self._connection = self._connect()
+            except TransportError as error:
+                self._failures += 1
+                self._failure = error
+                raise
+            return self._connection
+
+    @property
+    def user(self) -> str:
+        """The user that is logged in; connects when there is no connection."""
+        return str(self.connection().user)
+
+    def open_channel(self) -> "paramiko.Channel":
+        """Return a new channel for one command; nothing was started on the machine yet.
+
+        Raises:
+            TransportError: as `connection`, or the machine opens no further channel.
+        """
+        for last in (False, True):
+            transport = self.connection().transport
+            try:
+                return transport.open_session(timeout=self._patience.connect)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                # A connection that died since the last command is made anew, once: nothing was
+                # sent. When the machine is silent it is closed, so that nobody waits for it again.
+                if not isinstance(error, paramiko.ChannelException):
+                    transport.close()
+                if last or transport.is_active():
+                    raise TransportError(
+                        f"{self._host}: it opens no channel for a command: {_said(error)}",
+                        host=self._host,
+                        hint="is MaxSessions in its sshd_config below 10?",
+                    ) from error
+        raise AssertionError  # both turns of the loop return or raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        with self._lock:
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._connection is not None:
+            self._connection.client.close()
+            self._connection = None
+
+    def _connect(self) -> "fabric.Connection":
+        target = self._target()
+        try:
+            return Retrying(
+                retry=retry_if_exception(_worth_another_try),
+                stop=stop_after_attempt(self._patience.attempts),
+                wait=wait_exponential_jitter(initial=self._patience.pause, max=5.0),
+                reraise=True,
+            )(self._attempt, target)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise TransportError(
+                f"{self._host}: no SSH connection to {target.address} port {target.port}: "
+                f"{_said(error)}",
+                host=self._host,
+                hint=f"try: {target.try_it}",
+            ) from error
+
+    def _attempt(self, target: Target) -> "fabric.Connection":
+        gateway = self._gateway(target)
+        connection = fabric.Connection(
+            target.address,
+            user=target.user,
+            port=target.port,
+            gateway=gateway,
+            # Nothing of what Fabric would read by itself: all was resolved already.
+            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            connect_timeout=target.connect_timeout or self._patience.connect,
+            connect_kwargs={
+                "banner_timeout": self._patience.banner,
+                "auth_timeout": self._patience.auth,
+                "channel_timeout": self._patience.connect,
+                "auth_strategy": KeyLogin(self._host, target),
+                "transport_factory": _Wire(target, self._patience),
+            },
+        )
+        connection.client.set_missing_host_key_policy(_HostKeyCheck(self._host, target))
+        try:
+            with self._connecting:
+                connection.open()
+        except BaseException:
+            connection.client.close()
+            raise
+        connection.transport.set_keepalive(self._patience.keepalive)
+        return connection
+
+    def _gateway(self, target: Target) -> "fabric.Connection | None":
+        # Outside of `connecting`: the jump host's own login needs a place there.
+        if target.jump is None:
+            return None
+        try:
+            return self._through(target.jump).connection()
+        except TransportError as error:
+            raise type(error)(
+                f"{self._host}: behind {error.message}", host=self._host, hint=error.hint
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """Makes Paramiko's transport for a target, before the first byte is sent."""
+
+    target: Target
+    patience: Patience
+
+    def __call__(self, sock: Any, **options: Any) -> "paramiko.Transport":
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # Keepalives only send; this is what notices that nobody answers.
+                sock.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.patience.lost * 1000)
+                )
+        transport = paramiko.Transport(sock, **options)
+        transport.handshake_timeout = self.patience.banner
+        known = self.target.known_hosts.kinds(self.target.known_as)
+        wanted = [name for kind in known for name in (_RSA if kind == "ssh-rsa" else (kind,))]
+        offer = transport.get_security_options()
+        usual = offer.key_types
+        offer.key_types = tuple(
+            dict.fromkeys([name for name in wanted if name in usual] + list(usual))
+        )
+        return transport
+
+
+@dataclass(frozen=True)
+class _HostKeyCheck:
+    """Paramiko's question what to do with a host key; it has no known_hosts of its own here."""
+
+    host: str
+    target: Target
+
+    def missing_host_key(self, _client: Any, _name: str, key: "paramiko.PKey") -> None:
+        """Return when `key` is the right one; raise HostKeyError when it is not."""
+        self.target.known_hosts.check(
+            Key(key.get_name(), key.asbytes()), host=self.host, name=self.target.known_as
+        )
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """Whether the network or a busy server may be the reason, and time may help."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, paramiko.ChannelException):
+        return bool(error.code != _PROHIBITED)
+    if isinstance(error, (paramiko.IncompatiblePeer, AuthenticationError, HostKeyError)):
+        return False
+    return isinstance(error, (paramiko.SSHException, EOFError, OSError))
+
+
+def _said(error: BaseException) -> str:
+    """Return what went wrong, in words that mean something to who did not write Paramiko."""
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        return "; ".join(sorted({str(e.strerror) for e in error.errors.values()}))
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    text = str(error)
+    if "protocol banner" in text or "No existing session" in text:
+        return "something accepts the connection but does not greet as an SSH server in time"
+    if isinstance(error, paramiko.ChannelException):
+        return f"the jump host cannot reach it: {error.text or errno.errorcode.get(error.code, '')}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return text or "the connection was closed"

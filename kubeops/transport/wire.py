@@ -1,0 +1,66 @@
+"""What a command looks like on its way to a host: the one place where argv is quoted."""
+
+import shlex
+
+from kubeops.transport.base import Command, Result
+
+KILL_AFTER = 10
+"""Seconds between asking a program that is out of time to end and making it end."""
+
+_LOCALE = ("env", "LC_ALL=C")
+
+# A shell stays around the program, so that an end by signal arrives as status 128+N: SSH itself
+# has another message for it, which Paramiko drops, and then nobody knows how the program ended.
+_STATUS = ("sh", "-c", '"$@"; exit $?', "sh")
+
+_NOT_FOUND = 127
+_SUDO_REFUSES = (
+    "a password is required",
+    "a terminal is required",
+    "you must have a tty",
+    "no password was provided",
+    "incorrect password attempt",
+    "is not in the sudoers file",
+    "is not allowed to",
+    "may not run sudo",
+    "account validation failure",
+)
+
+
+def line(command: Command, *, sudo: tuple[str, ...] = ()) -> str:
+    """Return what the login shell of the host is given to run `command`.
+
+    `sudo` is the argv that makes root of the login user; empty when nothing has to. The program is
+    ended on the host, with all it started, after `command.timeout` seconds.
+    """
+    # Twice the locale: sudo's own messages are read, and sudo starts the program with a new
+    # environment.
+    root = (*sudo, *_LOCALE) if sudo else ()
+    limit = ("timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
+    return shlex.join((*_STATUS, *_LOCALE, *root, *limit, *command.argv))
+
+
+def ended_by_timeout(result: Result) -> bool:
+    """Whether it was the time limit of `line` that ended the command, and not the command itself.
+
+    `timeout` answers 124, or 137 when it had to kill; a program may end with these by itself, but
+    then it does so early.
+    """
+    return result.status in {124, 137} and result.seconds >= result.command.timeout
+
+
+def sudo_refusal(result: Result) -> str:
+    """Return the sentence with which `sudo -n` refused to start the command; empty when it did not.
+
+    The output is read because sudo's status 1 is also the status of any program that fails.
+    """
+    text = result.stderr.strip()
+    if result.status == 1 and not result.stdout and any(words in text for words in _SUDO_REFUSES):
+        return next(text for text in reversed(text.splitlines()) if text)
+    if result.status == _NOT_FOUND and text.startswith("env:") and "sudo" in text:
+        return text.splitlines()[-1]
+    return ""
+
+
+def _seconds(seconds: float) -> str:
+    return str(int(seconds)) if seconds == int(seconds) else f"{seconds:.3f}"
