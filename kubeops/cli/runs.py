@@ -1,0 +1,54 @@
+"""Past runs: what they did, how they ended, and how to go on."""
+
+from kubeops.cli._app import Invocation, Report, command, typed
+from kubeops.cli._options import ANY, Option, meant
+from kubeops.engine.runs import find_run, list_runs, state_directory
+from kubeops.errors import UsageError
+from kubeops.model.run import RunRecord, RunState
+
+CLUSTER = Option(name="cluster", value="NAME", help="Only runs of this cluster.")
+RUN = Option(name="run", value="RUN", help="The run, as runs.list names it. Default: the newest.")
+_OPEN = frozenset({RunState.FAILED, RunState.INTERRUPTED, RunState.KILLED})
+
+
+@command("runs.list", CLUSTER, *ANY)
+def list_(_call: Invocation, *, cluster: str | None) -> Report:
+    """List the runs on record, newest first."""
+    from kubeops.render.runs import runs
+
+    state = state_directory()
+    found = list_runs(state, cluster)
+    return Report(data=found, text=runs(found, state=state))
+
+
+@command("runs.show", RUN, CLUSTER, *ANY)
+def show(_call: Invocation, *, run: str | None, cluster: str | None) -> Report:
+    """Show one run: its steps and how they ended, its failures in full, and what to type next."""
+    from kubeops.render.runs import run as render
+
+    record = chosen(run, cluster=cluster)
+    following = (typed("runs.resume", "--run", record.run_id),) if record.state in _OPEN else ()
+    return Report(data=record, text=render(record, following=following))
+
+
+def chosen(run_id: str | None, *, cluster: str | None = None) -> RunRecord:
+    """Return the run called `run_id`, or the newest one (of `cluster`) when it is None.
+
+    Raises:
+        UsageError: there is no such run.
+        JournalError: its journal is damaged.
+    """
+    state = state_directory()
+    if run_id is not None:
+        record = find_run(state, run_id)
+        if record is not None:
+            return record
+    known = list_runs(state, cluster)
+    if run_id is None and known:
+        return known[0]
+    names = [run.run_id for run in known]
+    what = "run" if run_id is None else f"run {run_id}"
+    raise UsageError(
+        f"there is no {what} on record in {state}{meant(run_id or '', names)}",
+        hint=f"{typed('runs.list')} lists them",
+    )

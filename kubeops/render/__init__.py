@@ -1,0 +1,1 @@
+"""Shows values to people and programs: plan, run, status, errors. The only place that prints."""

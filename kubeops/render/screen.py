@@ -1,0 +1,115 @@
+"""Where output goes: results to stdout, progress and errors to stderr, both readable anywhere.
+
+On a pipe nothing is coloured and the width is fixed, so that what a log keeps does not depend on
+the terminal that started the run. A stream that cannot say `…` gets `...`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, TextIO, cast
+
+from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 120
+_PLAIN = str.maketrans({"…": "...", "→": "->", "\N{EM DASH}": "-", "\N{EN DASH}": "-"})
+
+
+class _AsciiStream:
+    """A text stream that spells in ASCII what its encoding cannot hold."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = "ascii"
+
+    def write(self, text: str) -> int:
+        plain = text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+        return self._stream.write(plain)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+class _Console(Console):
+    """A console that falls silent, rather than ending the run, when its reader goes away."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        silence(self.file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """Both consoles of one call. With `json` stdout takes a single document and nothing else.
+
+    `verbose` shows what is otherwise folded: every lane of a plan, tracebacks of defects.
+    """
+
+    out: Console
+    err: Console
+    json: bool = False
+    verbose: bool = False
+
+    def result(self, shown: RenderableType) -> None:
+        """Print a result for people."""
+        self.out.print(shown)
+
+    def document(self, envelope: Mapping[str, object]) -> None:
+        """Print the JSON document, unwrapped, whatever the width."""
+        try:
+            self.out.file.write(json.dumps(envelope, indent=2, ensure_ascii=True) + "\n")
+            self.out.file.flush()
+        except BrokenPipeError:
+            silence(self.out.file)
+
+    def say(self, shown: RenderableType) -> None:
+        """Print progress or an explanation beside the result; on a pipe one thing is one line."""
+        self.err.print(shown, crop=False, soft_wrap=not self.err.is_terminal)
+
+
+def open_screen(*, json: bool = False, verbose: bool = False) -> Screen:
+    """Return the screen of this process's stdout and stderr."""
+    return Screen(out=console(sys.stdout), err=console(sys.stderr), json=json, verbose=verbose)
+
+
+def console(stream: TextIO, *, width: int | None = None) -> Console:
+    """Return a console for `stream`; `width` is for tests, else the terminal's or PIPE_WIDTH.
+
+    NO_COLOR and COLUMNS are honoured; texts are printed as they are, never read as markup.
+    """
+    if width is None and not stream.isatty():
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdigit() and int(columns) > 0 else PIPE_WIDTH
+    return _Console(
+        file=cast("IO[str]", stream if _speaks_unicode(stream) else _AsciiStream(stream)),
+        width=width,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def silence(stream: object) -> None:
+    """Point `stream` at nothing, so that flushing it at exit does not fail again."""
+    fileno = getattr(stream, "fileno", None)
+    if fileno is None:
+        return
+    try:
+        target = fileno()
+    except OSError:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target)
+    os.close(nowhere)
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
