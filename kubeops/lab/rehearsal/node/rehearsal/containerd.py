@@ -87,7 +87,7 @@ def serve(layout: Layout) -> int:
         listener.listen(64)
         threading.Thread(target=_answer, args=(listener,), daemon=True).start()
         _notify("READY=1")
-        files.warn(f'level=info msg=serving... address={path}')
+        files.warn(f"level=info msg=serving... address={path}")
         ended.wait()
     path.unlink(missing_ok=True)
     return 0

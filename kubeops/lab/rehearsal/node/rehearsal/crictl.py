@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rehearsal import containerd, faults, files, flags
-from rehearsal.flags import Given, Spec
+from rehearsal import cobra, containerd, faults, files
+from rehearsal.cobra import Given, Spec
 from rehearsal.kubelet_node import network_ready
 from rehearsal.layout import Layout
 from rehearsal.runtime import Container, Image, Runtime, RuntimeFailure, tagged
@@ -21,7 +21,13 @@ ENDPOINTS = "[unix:///run/containerd/containerd.sock unix:///run/crio/crio.sock 
 COMMON = Spec(
     values=("runtime-endpoint", "image-endpoint", "timeout", "config"),
     switches=("debug",),
-    short={"r": "runtime-endpoint", "i": "image-endpoint", "t": "timeout", "c": "config", "D": "debug"},
+    short={
+        "r": "runtime-endpoint",
+        "i": "image-endpoint",
+        "t": "timeout",
+        "c": "config",
+        "D": "debug",
+    },
 )
 LIST = Spec(
     values=("output", "name", "state", "pod", "label", "image", "namespace", "last"),
@@ -40,9 +46,9 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
     """Run `crictl` with `argv`; `version` is that of cri-tools. Returns the exit status."""
     layout = layout or Layout()
     try:
-        given = flags.parse(argv, COMMON | LIST | Spec(switches=("version", "force", "prune"),
+        given = cobra.parse(argv, COMMON | LIST | Spec(switches=("version", "force", "prune"),
                                                        short={"v": "version", "f": "force"}))  # fmt: skip
-    except flags.FlagError as error:
+    except cobra.FlagError as error:
         name = str(error).rpartition(" ")[2].lstrip("-")
         files.warn(f"FATA[0000] flag provided but not defined: -{name}")
         return 1
@@ -112,7 +118,17 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     if given.value("output") == "json":
         _json({"containers": [_container(runtime, container) for container in found]})
         return
-    head = ("CONTAINER", "IMAGE", "CREATED", "STATE", "NAME", "ATTEMPT", "POD ID", "POD", "NAMESPACE")
+    head = (
+        "CONTAINER",
+        "IMAGE",
+        "CREATED",
+        "STATE",
+        "NAME",
+        "ATTEMPT",
+        "POD ID",
+        "POD",
+        "NAMESPACE",
+    )
     rows = [
         (c.id[:SHORT_ID], Image(name=c.image).id[:SHORT_ID], ago(c.created), _state(runtime, c), c.name,
          str(c.attempt), c.pod_id[:SHORT_ID], c.pod, c.namespace)
@@ -243,7 +259,11 @@ def _info(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     }  # fmt: skip
     _json(
         {
-            "cniconfig": {"PluginConfDir": "/etc/cni/net.d", "PluginDirs": ["/opt/cni/bin"], "Prefix": "eth"},
+            "cniconfig": {
+                "PluginConfDir": "/etc/cni/net.d",
+                "PluginDirs": ["/opt/cni/bin"],
+                "Prefix": "eth",
+            },
             "config": {
                 "containerd": {
                     "defaultRuntimeName": "runc",
@@ -424,10 +444,10 @@ def _table(head: Row, rows: Sequence[Row]) -> None:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     widths = [max(width, 17 if i == 0 else 0) for i, width in enumerate(widths)]
     for row in [head, *rows]:
-        files.say("".join(cell.ljust(width + 3) for cell, width in zip(row, widths, strict=True)).rstrip())
+        files.say(
+            "".join(cell.ljust(width + 3) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def _json(value: Any) -> None:
     files.say(json.dumps(value, indent=2))
-
-

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rehearsal import faults, files, flags, pki
+from rehearsal import cobra, faults, files, pki
 from rehearsal.apierrors import ApiError, UnreachableError
 from rehearsal.client import Client
 from rehearsal.faults import Orders
@@ -32,7 +32,7 @@ STATIC_SECONDS = 0.2
 TICK_SECONDS = 0.25
 LEASE_SECONDS = 10.0
 STATUS_SECONDS = 60.0
-FLAGS = flags.Spec(
+FLAGS = cobra.Spec(
     values=(
         "bootstrap-kubeconfig", "kubeconfig", "config", "node-ip", "node-labels", "hostname-override",
         "register-with-taints", "container-runtime-endpoint", "v", "pod-infra-container-image",
@@ -50,7 +50,7 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
     """Run `kubelet` with `argv` until SIGTERM. Returns the exit status."""
     layout = layout or Layout()
     try:
-        given = flags.parse(argv, FLAGS)
+        given = cobra.parse(argv, FLAGS)
         if given.switch("version"):
             files.say(f"Kubernetes {version}")
             return 0
@@ -58,7 +58,7 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
             raise KubeletError(f"unknown command {given.words}")
         config = _config(given.value("config"))
         options = _options(given, version, layout)
-    except flags.FlagError as error:
+    except cobra.FlagError as error:
         _log(f'"command failed" err="failed to parse kubelet flag: {error}"', level="E")
         return 1
     except KubeletError as error:
@@ -79,7 +79,9 @@ def _config(path: str) -> dict[str, Any]:
             "no such file or directory"
         ) from error
     except Exception as error:
-        raise KubeletError(f"failed to load kubelet config file, path: {file}, error: {error}") from error
+        raise KubeletError(
+            f"failed to load kubelet config file, path: {file}, error: {error}"
+        ) from error
     if not isinstance(config, dict) or config.get("kind") != "KubeletConfiguration":
         raise KubeletError(
             f"failed to load kubelet config file, path: {file}, error: failed to load Kubelet config file "
@@ -88,7 +90,7 @@ def _config(path: str) -> dict[str, Any]:
     return config
 
 
-def _options(given: flags.Given, version: str, layout: Layout) -> Options:
+def _options(given: cobra.Given, version: str, layout: Layout) -> Options:
     conf = given.value("kubeconfig") or str(layout.kubelet_conf)
     bootstrap = given.value("bootstrap-kubeconfig") or str(layout.bootstrap_conf)
     if not Path(conf).exists() and not Path(bootstrap).exists():
@@ -244,7 +246,7 @@ class Kubelet:
 
 
 class _Health(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         found = self.path == "/healthz"
         self.send_response(200 if found else 404)
         self.end_headers()

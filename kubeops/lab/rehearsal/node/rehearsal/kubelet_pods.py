@@ -89,8 +89,10 @@ class Pods:
                 continue
             static = names.get(key)
             record = self.static.record(static.name) if static else None
-            replaced = static is not None and record is not None and (
-                mark != static.hash and record.fingerprint == static.hash
+            replaced = (
+                static is not None
+                and record is not None
+                and (mark != static.hash and record.fingerprint == static.hash)
             )
             gone = static is None and not any(
                 c.pod == key[1] for c in self.static.running().values()

@@ -11,7 +11,6 @@ names.
 import hashlib
 import os
 import signal
-import socket
 import ssl
 import sys
 import time
@@ -131,7 +130,9 @@ class StaticPods:
             digest = hashlib.md5(text.encode() + self.node.encode(), usedforsecurity=False)
             pod = StaticPod(manifest=manifest, hash=digest.hexdigest())
         except Exception as error:  # noqa: BLE001 - anything may lie in that folder
-            self.log(f'"Could not process manifest file" err="{path}: couldn\'t parse as pod({error})"')
+            self.log(
+                f'"Could not process manifest file" err="{path}: couldn\'t parse as pod({error})"'
+            )
         self._parsed[path.name] = (mark, pod)
         return pod
 
@@ -258,7 +259,9 @@ def process_command(container: dict[str, Any]) -> tuple[str, ...]:
             sys.executable, "-sP", "-m", "rehearsal.component", program, *arguments,
             f"--rehearsal-version={tag}",
         )  # fmt: skip
-    raise ValueError(f'failed to create containerd task: exec: "{program}": executable file not found in $PATH')
+    raise ValueError(
+        f'failed to create containerd task: exec: "{program}": executable file not found in $PATH'
+    )
 
 
 def old_etcd_flag(argument: str) -> str:
@@ -300,7 +303,5 @@ def answers(url: str, *, timeout: float = 2.0) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310 - fixed schemes
             return bool(answer.status < 400)  # noqa: PLR2004 - HTTP's border between good and bad
-    except (urllib.error.URLError, OSError, socket.timeout, ValueError):
+    except (TimeoutError, urllib.error.URLError, OSError, ValueError):
         return False
-
-

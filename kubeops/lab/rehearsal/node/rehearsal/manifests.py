@@ -60,9 +60,7 @@ class Component:
     settings: Mapping[str, Any] = field(default_factory=dict)  # extraArgs, extraVolumes, extraEnvs
 
 
-def control_plane(
-    *, version: Version, cluster: Mapping[str, Any], node: Node
-) -> dict[str, str]:
+def control_plane(*, version: Version, cluster: Mapping[str, Any], node: Node) -> dict[str, str]:
     """Return the manifests of the three Kubernetes components by name.
 
     Args:
@@ -118,7 +116,10 @@ def etcd(
         "trusted-ca-file": f"{pki}/ca.crt",
     }
     if version.minor >= ETCD_36:
-        flags |= {"feature-gates": "InitialCorruptCheck=true", "watch-progress-notify-interval": "5s"}
+        flags |= {
+            "feature-gates": "InitialCorruptCheck=true",
+            "watch-progress-notify-interval": "5s",
+        }
     else:
         flags |= {
             "experimental-initial-corrupt-check": "true",
@@ -176,9 +177,7 @@ def pod(component: Component) -> dict[str, Any]:
         "livenessProbe": _probe(component.probe, component.probe.live)
         | {"failureThreshold": 8, "initialDelaySeconds": 10, "periodSeconds": 10},
         "name": component.name,
-        "ports": [
-            {"containerPort": component.probe.port, "name": "probe-port", "protocol": "TCP"}
-        ],
+        "ports": [{"containerPort": component.probe.port, "name": "probe-port", "protocol": "TCP"}],
         "resources": {"requests": {"cpu": component.cpu}},
         "startupProbe": _probe(
             component.probe,
@@ -186,7 +185,8 @@ def pod(component: Component) -> dict[str, Any]:
         )
         | {"failureThreshold": 24, "initialDelaySeconds": 10, "periodSeconds": 10},
         "volumeMounts": [
-            {"mountPath": targets.get(name, path), "name": name} | ({"readOnly": True} if ro else {})
+            {"mountPath": targets.get(name, path), "name": name}
+            | ({"readOnly": True} if ro else {})
             for path, name, _, ro in ordered
         ],
     }

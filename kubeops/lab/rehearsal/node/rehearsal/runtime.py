@@ -171,7 +171,7 @@ class Runtime:
         if not pullable(image.name):
             raise RuntimeFailure(
                 f'rpc error: code = NotFound desc = failed to pull and unpack image "{image.name}": '
-                f'failed to resolve image: {image.name}: not found'
+                f"failed to resolve image: {image.name}: not found"
             )
         if not self.has_image(image.name):
             time.sleep(PULL_SECONDS)
@@ -236,9 +236,7 @@ class Runtime:
                 )
         except OSError as error:
             raise RuntimeFailure(f"failed to create containerd task: {error}") from error
-        return self.save(
-            replace(container, pid=process.pid, started_ticks=ticks(process.pid))
-        )
+        return self.save(replace(container, pid=process.pid, started_ticks=ticks(process.pid)))
 
     def end(self, container: Container, *, code: int) -> Container:
         """Record that a container has exited."""
