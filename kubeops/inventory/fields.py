@@ -139,8 +139,8 @@ def version(scalar: Scalar) -> KubeVersion:
     """Read a Kubernetes release that kubeops can install."""
     if scalar.kind in (Kind.FRACTION, Kind.NUMBER):
         raise ValueError(
-            f"{scalar.text} is {scalar.kind} to YAML; write all three parts, in quotes, such as "
-            f'"{scalar.text}.4"'
+            f"{scalar.text} is {scalar.kind} to YAML; write it in quotes, with all three parts, "
+            'such as "1.35.4"'
         )
     written = text(scalar).strip()
     try:
@@ -231,12 +231,12 @@ def _web_address(scalar: Scalar, *, such_as: str) -> str:
         password, host = parts.password, parts.hostname
     except ValueError as error:
         raise ValueError(f"{shown(written)} is no URL; write one such as {such_as}") from error
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", written):
-        raise ValueError(f"{shown(written)} is no http or https URL; write one such as {such_as}")
     if password is not None:
         raise ValueError(
-            "holds a password; inventories hold no secrets: allow the hosts by address"
+            "holds a password; inventories hold no secrets: let the hosts in by address"
         )
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", written):
+        raise ValueError(f"{shown(written)} is no http or https URL; write one such as {such_as}")
     return written
 
 
@@ -280,9 +280,9 @@ def existing_file(scalar: Scalar) -> Path:
     except (OSError, ValueError) as error:
         raise ValueError(f"{shown(scalar.text)} cannot be looked up: {error}") from error
     if there:
-        raise ValueError(f"{shown(str(found))} is not a file; name the file itself")
+        raise ValueError(f"{str(found)!r} is not a file; name the file itself")
     raise ValueError(
-        f"there is no file {shown(str(found))}; correct the path or put the file there"
+        f"there is no file {str(found)!r}; correct the path or put the file there"
     )
 
 

@@ -1,6 +1,7 @@
 """What must hold between the values of an inventory. Each rule keeps quiet about unsound values."""
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import combinations
 from math import ceil, log2
 
@@ -22,10 +23,13 @@ def check(cluster: Cluster, report: Report) -> None:
     _control_planes(cluster, report)
     _unique_addresses(cluster, report)
     _unique_taints(cluster, report)
-    _pod_network(cluster, report)
-    _service_network(cluster, report)
-    _separate_networks(cluster, report)
-    _one_family(cluster, report)
+    networks = _networks(cluster, report)
+    _one_family(cluster, networks, report)
+    _separate(cluster, networks, report)
+    if "pods" in networks:
+        _pod_network(networks["pods"], len(cluster.hosts), report)
+    if "services" in networks:
+        _service_network(networks["services"], report)
     _room_for_workloads(cluster, report)
     _backup(cluster.backup, report)
     _names(cluster, report)
@@ -93,11 +97,18 @@ def _unique_taints(cluster: Cluster, report: Report) -> None:
                 )
 
 
-def _pod_network(cluster: Cluster, report: Report) -> None:
+def _networks(cluster: Cluster, report: Report) -> Mapping[str, Network]:
+    """Return the networks that could be read, by the key they are written at."""
+    networks = {"pods": cluster.networks.pods, "services": cluster.networks.services}
+    return {
+        key: network
+        for key, network in networks.items()
+        if report.is_sound("cluster", "networks", key)
+    }
+
+
+def _pod_network(pods: Network, count: int, report: Report) -> None:
     path = ("cluster", "networks", "pods")
-    if not report.is_sound(*path):
-        return
-    pods, count = cluster.networks.pods, len(cluster.hosts)
     share = _NODE_PREFIX[pods.version]
     wanted = share - ceil(log2(max(count, 1)))
     if pods.prefixlen > wanted:
@@ -115,11 +126,8 @@ def _pod_network(cluster: Cluster, report: Report) -> None:
         )
 
 
-def _service_network(cluster: Cluster, report: Report) -> None:
+def _service_network(services: Network, report: Report) -> None:
     path = ("cluster", "networks", "services")
-    if not report.is_sound(*path):
-        return
-    services = cluster.networks.services
     largest, smallest = _SERVICE_PREFIXES[services.version]
     if services.prefixlen > smallest:
         report.problem(
@@ -135,12 +143,7 @@ def _service_network(cluster: Cluster, report: Report) -> None:
         )
 
 
-def _separate_networks(cluster: Cluster, report: Report) -> None:
-    networks = {
-        key: network
-        for key, network in _networks(cluster).items()
-        if report.is_sound("cluster", "networks", key)
-    }
+def _separate(cluster: Cluster, networks: Mapping[str, Network], report: Report) -> None:
     for (one, first), (other, second) in combinations(networks.items(), 2):
         if first.version == second.version and first.overlaps(second):
             report.problem(
@@ -163,11 +166,9 @@ def _separate_networks(cluster: Cluster, report: Report) -> None:
                 )
 
 
-def _one_family(cluster: Cluster, report: Report) -> None:
+def _one_family(cluster: Cluster, networks: Mapping[str, Network], report: Report) -> None:
     expected: Network | None = None
-    for key, network in _networks(cluster).items():
-        if not report.is_sound("cluster", "networks", key):
-            continue
+    for key, network in networks.items():
         expected = expected or network
         if network.version != expected.version:
             report.problem(
@@ -220,7 +221,3 @@ def _backup(backup: BackupPolicy, report: Report) -> None:
             "backups leave the hosts unencrypted, every Secret of the cluster in them; write "
             "encrypt: {passphrase_file: ~/.config/kubeops/backup.key} below backup",
         )
-
-
-def _networks(cluster: Cluster) -> dict[str, Network]:
-    return {"pods": cluster.networks.pods, "services": cluster.networks.services}

@@ -67,7 +67,7 @@ class Report:
         raise InventoryError(
             f"{file} has {'a problem' if count == 1 else f'{count} problems'}",
             problems=self.lines(self.problems),
-            hint=f"Correct the lines above, then type: kubeops inventory.check --inventory {file}",
+            hint=f"Correct the lines above, then type: invoke inventory.check --inventory {file}",
         )
 
     def _where(self, path: tuple[str, ...]) -> Position:
