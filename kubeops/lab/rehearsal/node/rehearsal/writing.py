@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rehearsal import patches, status
 from rehearsal.access import User
+from rehearsal.objects import stamp
 from rehearsal.registry import Registry, Selection, selection
 from rehearsal.resources import Resource, named
 from rehearsal.status import StatusError
@@ -163,6 +164,9 @@ class Writer:
                     f'pod {write.name} is already assigned to node "{pod["spec"]["nodeName"]}"',
                 )
             pod["spec"]["nodeName"] = node
+            state = pod.setdefault("status", {})
+            others = [c for c in state.get("conditions") or [] if c["type"] != "PodScheduled"]
+            state["conditions"] = [*others, _scheduled()]
             return pod
 
         self._change(write, assign, part="binding")
@@ -207,6 +211,15 @@ class Writer:
         hosts = self._services.hosts()
         free = next(str(address) for address in hosts if str(address) not in taken)
         spec["clusterIP"], spec["clusterIPs"] = free, [free]
+
+
+def _scheduled() -> Obj:
+    return {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": stamp(),
+    }
 
 
 def _patched(kind: str, old: Obj, patch: Any) -> Obj:
