@@ -183,6 +183,19 @@ def show(runner: Runner, *, directory: str = DIRECTORY) -> Owner | None:
     return None if result.status == _NONE else _owner_or_refuse(result)
 
 
+def refuse_if_held(runner: Runner, *, directory: str = DIRECTORY) -> None:
+    """Refuse when a run that is, or may be, alive holds the lock.
+
+    Raises:
+        LockedError: one does, or the owner file is unreadable.
+        StepError: the host cannot tell.
+        TransportError: the host was not reached.
+    """
+    holder = show(runner, directory=directory)
+    if holder is not None and not is_gone(holder.process):
+        raise _locked(runner.host, holder)
+
+
 def break_(runner: Runner, run_id: str, *, directory: str = DIRECTORY) -> bool:
     """Take the lock away from run `run_id`; say whether there was a lock.
 

@@ -39,7 +39,7 @@ version() { kube version version -o json; }
 nodes() { kube nodes get nodes -o json; }
 namespace() { kube namespace get namespace kube-system -o json; }
 workloads() { kube workloads -n kube-system get deployments,daemonsets -o json; }
-applied() { kube applied -n kube-system get configmap kubeops --ignore-not-found -o json; }
+applied() { kube applied -n kube-system get configmap kubeops -o json; }
 config() { kube config -n kube-system get configmap kubeadm-config -o json; }
 members() { etcd members member list; }
 health() { etcd health endpoint health --cluster; }

@@ -5,7 +5,6 @@ error.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from kubeops.errors import FactsError, TransportError, UnknownOutcomeError
@@ -16,6 +15,7 @@ from kubeops.facts.reader import Reader
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, HostFacts, Unreachable
 from kubeops.transport.base import Transport
+from kubeops.transport.pool import each
 
 AT_ONCE = 32
 _ADMIN = "/etc/kubernetes/admin.conf"
@@ -52,20 +52,32 @@ def gather_cluster(
     api: ApiFacts | str = "no control plane that was read has " + _ADMIN
     etcd: EtcdFacts | str = "no control plane that was read runs etcd"
     for facts in members:
-        found_api, found_etcd = _ask(facts, transport)
+        found_api, found_etcd = ask(facts, transport)
         api = found_api if isinstance(api, str) else api
         etcd = found_etcd if isinstance(etcd, str) else etcd
         if isinstance(api, ApiFacts) and isinstance(etcd, EtcdFacts):
             break
-    return ClusterFacts(
-        at=at,
-        hosts=hosts,
-        unreachable=unreachable,
-        api=api if isinstance(api, ApiFacts) else None,
-        etcd=etcd if isinstance(etcd, EtcdFacts) else None,
-        api_error=api if isinstance(api, str) else "",
-        etcd_error=etcd if isinstance(etcd, str) else "",
-    )
+    return _cluster(at, hosts, unreachable, api, etcd)
+
+
+def gather_from(name: str, transport: Transport, *, now: Now) -> ClusterFacts:
+    """Observe one control plane, and the API and etcd as it sees them.
+
+    Raises:
+        FactsError: something answered what cannot be understood.
+    """
+    at = now()
+    facts = gather_host(name, transport, now=now)
+    if isinstance(facts, Unreachable):
+        return ClusterFacts(
+            at=at,
+            hosts={},
+            unreachable={name: facts},
+            api_error=facts.reason,
+            etcd_error=facts.reason,
+        )
+    api, etcd = ask(facts, transport)
+    return _cluster(at, {name: facts}, {}, api, etcd)
 
 
 def gather_hosts(
@@ -87,9 +99,7 @@ def gather_hosts(
     def read(name: str) -> HostFacts | Unreachable:
         return gather_host(name, transport, now=now, source=source)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(names)))) as pool:
-        answers = dict(zip(names, pool.map(read, names), strict=True))
-    return _parted(answers.values())
+    return _parted(outcome.value for outcome in each(names, read, at_once=at_once))
 
 
 def gather_host(
@@ -110,6 +120,25 @@ def gather_host(
     return host_facts(name, split(result.stdout, host=name), sent=sent, received=received)
 
 
+def _cluster(
+    at: datetime,
+    hosts: Mapping[str, HostFacts],
+    unreachable: Mapping[str, Unreachable],
+    api: ApiFacts | str,
+    etcd: EtcdFacts | str,
+) -> ClusterFacts:
+    """Put together what was observed; a text says why the API or etcd did not answer."""
+    return ClusterFacts(
+        at=at,
+        hosts=hosts,
+        unreachable=unreachable,
+        api=api if isinstance(api, ApiFacts) else None,
+        etcd=etcd if isinstance(etcd, EtcdFacts) else None,
+        api_error=api if isinstance(api, str) else "",
+        etcd_error=etcd if isinstance(etcd, str) else "",
+    )
+
+
 def _source(desired: Cluster) -> str:
     """The URL of the package source's index, for the release that is wanted."""
     minor = str(desired.kubernetes.minor)
@@ -128,8 +157,12 @@ def _parted(
     return hosts, unreachable
 
 
-def _ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
-    """Ask API and etcd on one control plane; a text says why one did not answer."""
+def ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
+    """Ask API and etcd on the control plane of `facts`; a text says why one did not answer.
+
+    Raises:
+        FactsError: one answered something that cannot be understood.
+    """
     pod = facts.static_pods.get("etcd")
     try:
         arguments = etcd_arguments(pod) if pod else None

@@ -73,8 +73,8 @@ def parse_cluster_configuration(text: str) -> ClusterConfiguration:
 
 
 def parse_applied(text: str) -> Mapping[str, str]:
-    """Read the ConfigMap of applied manifests; no text at all when nothing was applied yet."""
-    return dict(json.loads(text).get("data") or {}) if text.strip() else {}
+    """Read the ConfigMap that names the applied manifests and their digests."""
+    return dict(json.loads(text).get("data") or {})
 
 
 def _node(item: Mapping[str, Any]) -> NodeFacts:

@@ -38,10 +38,14 @@ class AddPackageSource:
 
 @dataclass(frozen=True, kw_only=True)
 class InstallRuntime:
-    """Install containerd with the systemd cgroup driver and the sandbox image kubeadm expects."""
+    """Install containerd with the systemd cgroup driver and the sandbox image kubeadm expects.
+
+    `version` is that of Kubernetes; `runtime_version` pins containerd, empty takes the newest.
+    """
 
     image_repository: str
     version: str
+    runtime_version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

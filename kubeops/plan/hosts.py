@@ -179,7 +179,11 @@ def _preparation(desired: Cluster, minor: Minor) -> tuple[tuple[str, str, Action
         (
             "runtime",
             "install and configure containerd",
-            InstallRuntime(image_repository=images, version=version),
+            InstallRuntime(
+                image_repository=images,
+                version=version,
+                runtime_version=desired.runtime.version or "",
+            ),
         ),
         (
             "images",

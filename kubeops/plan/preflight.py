@@ -1,7 +1,7 @@
 """Everything that must be true of the hosts before an install touches the first one.
 
-Each check is a function that yields findings; all run, all findings are shown at once. A check's name
-is what `--accept` takes. Limits are kubeadm's own where it has any (kubernetes.md C.3).
+Each check is a function that yields findings; all run, all findings are shown at once. A check's
+name is what `--accept` takes. Limits are kubeadm's own where it has any.
 """
 
 from collections import defaultdict

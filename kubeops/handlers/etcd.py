@@ -1,0 +1,90 @@
+"""etcd membership: a member leaves through a healthy peer, and never takes quorum with it.
+
+Removal follows etcd's own rule: of the n-1 members that remain, a majority must be healthy
+(kubeadm#1211, kubespray#6444: dead members left behind lose quorum at the next failure).
+"""
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
+from kubeops.errors import StepError
+from kubeops.handlers.observe import cluster_facts, etcd_facts
+from kubeops.handlers.tools import shell
+from kubeops.model.observed import EtcdFacts, EtcdMember
+from kubeops.plan.actions import RemoveEtcdMember
+
+_ETCDCTL = """
+manifest=/etc/kubernetes/manifests/etcd.yaml
+flag() { sed -n "s/^ *- --$1=//p" "$manifest" | head -n 1; }
+endpoint=$(flag listen-client-urls | tr , '\\n' | grep 127.0.0.1 || flag advertise-client-urls)
+set -- etcdctl --endpoints "$endpoint" --cacert "$(flag trusted-ca-file)" \
+  --cert "$(flag cert-file)" --key "$(flag key-file)" --command-timeout=10s "$@"
+if command -v etcdctl >/dev/null; then exec "$@"; fi
+exec crictl exec "$(crictl ps --quiet --name '^etcd$' | head -n 1)" "$@"
+"""
+
+
+def etcdctl(context: StepContext, *arguments: str, via: str) -> str:
+    """Run etcdctl on control plane `via` against its own member; return what it printed.
+
+    Endpoint and certificates are those of the member's manifest; the program is the host's, or the
+    one in etcd's own image.
+    """
+    runner = context.transport.runner(via)
+    return runner.run(shell(_ETCDCTL, *arguments)).must().stdout
+
+
+def member_of(etcd: EtcdFacts, node: str, address: str) -> EtcdMember | None:
+    """Return the member of `node`: by name, or by peer address while it has not started yet."""
+    for member in etcd.members:
+        urls = member.peer_urls
+        if member.name == node or any(f"//{address}:" in url for url in urls):
+            return member
+    return None
+
+
+def quorum_trouble(etcd: EtcdFacts, leaving: EtcdMember) -> str:
+    """Say why removing `leaving` would cost quorum; empty when it would not."""
+    remaining = [
+        member for member in etcd.members if member.id != leaving.id and not member.learner
+    ]
+    healthy = sum(member.healthy for member in remaining)
+    needed = len(remaining) // 2 + 1
+    if not remaining:
+        return f"{leaving.name} is the only member"
+    if healthy < needed:
+        return f"{healthy} of the {len(remaining)} other members are healthy, {needed} must be"
+    return ""
+
+
+def remove_stale_member(context: StepContext, *, via: str, node: str) -> None:
+    """Remove the member that an unfinished join of `node` left behind, if there is one.
+
+    Raises:
+        StepError: removing it would cost quorum.
+    """
+    etcd = etcd_facts(context, via=via)
+    member = member_of(etcd, node, context.desired.host(node).address)
+    if member is None:
+        return
+    trouble = "" if member.learner else quorum_trouble(etcd, member)
+    if trouble:
+        raise StepError(
+            f"cannot remove {node}'s etcd member {member.id}: {trouble}",
+            hint="See the members: invoke status. Bring an unhealthy member back first.",
+        )
+    context.progress(f"removing {node}'s etcd member {member.id}")
+    etcdctl(context, "member", "remove", member.id, via=via)
+
+
+def _check(action: RemoveEtcdMember, context: StepContext) -> Check:
+    facts = cluster_facts(context, via=context.host)
+    if facts.etcd is None:
+        return Check(State.UNKNOWN, f"etcd does not answer: {facts.etcd_error}")
+    address = context.desired.host(action.node).address
+    return DONE if member_of(facts.etcd, action.node, address) is None else NEEDED
+
+
+def _remove(action: RemoveEtcdMember, context: StepContext) -> None:
+    remove_stale_member(context, via=context.host, node=action.node)
+
+
+REMOVE_ETCD_MEMBER = Handler(check=_check, apply=_remove)

@@ -1,0 +1,36 @@
+"""Prepares the host itself: swap, kernel modules, sysctls."""
+
+from kubeops.engine.context import Handler, StepContext
+from kubeops.handlers.observe import check_prepared
+from kubeops.handlers.tools import shell
+from kubeops.plan.actions import ConfigureKernel, DisableSwap
+from kubeops.plan.hosts import kernel_files
+from kubeops.transport.base import Command
+from kubeops.transport.files import put
+
+_SWAP_OFF = r"""
+swapoff -a
+entry='^([^#].*[[:space:]]swap[[:space:]].*)$'
+if grep -qE "$entry" /etc/fstab; then
+  sed -E -i.before-kubeops "s|$entry|# kubeops turned swap off: \1|" /etc/fstab
+fi
+systemctl list-units --type=swap --no-legend --plain | while read -r unit rest; do
+  systemctl mask --now "$unit"
+done
+"""
+
+
+def _configure_kernel(action: ConfigureKernel, context: StepContext) -> None:
+    modules, sysctls = kernel_files(action)
+    put(context.runner, modules)
+    put(context.runner, sysctls)
+    context.run(Command(argv=("modprobe", "--all", *action.modules)))
+    context.run(Command(argv=("sysctl", "--load", sysctls.path)))
+
+
+def _disable_swap(_action: DisableSwap, context: StepContext) -> None:
+    context.run(shell(_SWAP_OFF, timeout=300))
+
+
+CONFIGURE_KERNEL = Handler(check=check_prepared, apply=_configure_kernel)
+DISABLE_SWAP = Handler(check=check_prepared, apply=_disable_swap)

@@ -1,0 +1,269 @@
+"""kubeadm init and join, so that they can be killed anywhere and called again.
+
+Before kubeadm starts, `/var/lib/kubeops/unfinished` is written on its host, and the same remote
+script removes it when kubeadm has ended well. So the host itself says whether an init or a join was
+left half-done, even when the workstation died meanwhile:
+
+1. A kubeadm that is still at work (of a killed run) is waited for.
+2. No mark and a kubelet.conf: done.
+3. A mark: what is there is moved aside (never deleted), `kubeadm reset`, then from the beginning.
+
+Tokens and certificate keys are made fresh for each join (kubeadm keeps the certificates for two
+hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire within 15 minutes.
+"""
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
+from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.handlers.etcd import remove_stale_member
+from kubeops.handlers.observe import api_trouble, etcd_facts, host_facts
+from kubeops.handlers.reset import clear
+from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
+from kubeops.handlers.tools import kubectl
+from kubeops.model.desired import Cluster, Host
+from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
+from kubeops.plan.convergence import members_not_yet
+from kubeops.templating import render
+from kubeops.transport.base import Command
+
+INIT_TIMEOUT = 900
+JOIN_TIMEOUT = 600
+IDLE_TIMEOUT = 900
+READY_TIMEOUT = 240
+
+# `cat |` because a shell's stdin may be a socket, which /dev/stdin cannot open again.
+_MARKED = """
+mkdir -p /var/lib/kubeops
+printf %s "$1" > /var/lib/kubeops/unfinished
+sync -d /var/lib/kubeops/unfinished
+shift
+cat | "$@"
+rm /var/lib/kubeops/unfinished
+"""
+_PIPED = 'cat | "$@"'
+
+
+def _configured(
+    script: str, *argv: str, config: str, secrets: tuple[str, ...], timeout: float
+) -> Command:
+    """`argv --config /dev/stdin`, run by `script`, with `config` on stdin."""
+    return Command(
+        argv=("sh", "-euc", script, "kubeops", *argv, "--config", "/dev/stdin"),
+        stdin=config.encode(),
+        secrets=secrets,
+        timeout=timeout,
+    )
+
+
+def _check(_action: object, context: StepContext) -> Check:
+    facts = host_facts(context)
+    if facts.kubeadm_running or facts.unfinished is not None or facts.kubelet_server is None:
+        return NEEDED
+    return DONE
+
+
+def _clean_start(context: StepContext) -> bool:
+    """Bring the host to where kubeadm may start; return False when it has already done its work."""
+
+    def look() -> Reading:
+        busy = host_facts(context).kubeadm_running
+        return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
+
+    wait_until(
+        Gate(name="the kubeadm of an earlier run", look=look, timeout=IDLE_TIMEOUT, successes=1),
+        clock=context.clock,
+        progress=context.progress,
+    )
+    facts = host_facts(context)
+    if facts.unfinished is None and facts.kubelet_server is not None:
+        return False
+    if facts.unfinished is not None or facts.static_pods or facts.kubelet_server is not None:
+        context.progress(f"moving the unfinished {facts.unfinished} aside")
+        clear(context)
+    return True
+
+
+def _certificate_names(desired: Cluster) -> tuple[str, ...]:
+    endpoint = desired.endpoint.rsplit(":", 1)[0].strip("[]")
+    return tuple(dict.fromkeys((endpoint, *(host.address for host in desired.control_planes))))
+
+
+def _init_config(action: InitCluster, context: StepContext, *, token: str, key: str) -> str:
+    host = context.desired.host(context.host)
+    return render(
+        "kubeadm-init.yaml.j2",
+        token=token,
+        token_ttl=TOKEN_TTL,
+        certificate_key=key,
+        address=action.address,
+        node=host.name,
+        taints=_taints(host),
+        cluster=context.desired.name,
+        version=action.version,
+        endpoint=action.endpoint,
+        image_repository=action.image_repository,
+        pods=action.pods,
+        services=action.services,
+        dns_domain=action.dns_domain,
+        certificate_names=_certificate_names(context.desired),
+    )
+
+
+def _taints(host: Host) -> list[dict[str, str]] | None:
+    """Return the taints kubeadm registers the node with; None leaves its own default."""
+    if host.taints is None:
+        return None
+    return [
+        {"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in host.taints
+    ]
+
+
+def _init(action: InitCluster, context: StepContext) -> None:
+    if not _clean_start(context):
+        return
+    token, key = new_token(), new_certificate_key()
+    context.progress("kubeadm init")
+    context.run(
+        _configured(
+            _MARKED,
+            "init",
+            "kubeadm",
+            "init",
+            "--upload-certs",
+            "--skip-token-print",
+            "--skip-certificate-key-print",
+            config=_init_config(action, context, token=token, key=key),
+            secrets=(token, key),
+            timeout=INIT_TIMEOUT,
+        )
+    )
+
+
+def _init_gate(_action: InitCluster, context: StepContext) -> Gate:
+    return _control_plane_gate(context, context.host)
+
+
+def _control_plane_gate(context: StepContext, via: str) -> Gate:
+    """Pass when the host's own API server is ready and its etcd member votes, as `via` sees it."""
+
+    def look() -> Reading:
+        trouble = api_trouble(context)
+        if trouble:
+            return Reading(ok=False, text=trouble)
+        etcd = etcd_facts(context, via=via)
+        missing = [
+            line
+            for line in members_not_yet(etcd, tuple(member.name for member in etcd.members))
+            if line
+        ]
+        if context.host not in {member.name for member in etcd.members}:
+            missing.append(f"etcd has no member {context.host}")
+        return Reading(ok=not missing, text="; ".join(missing) or "API ready, etcd healthy")
+
+    return Gate(name=f"the control plane of {context.host}", look=look, timeout=READY_TIMEOUT)
+
+
+def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str, str | None]:
+    """Make a token (and upload the certificates under a fresh key) on `via`; return them."""
+    token, key = new_token(), new_certificate_key()
+    desired = context.desired
+    config = render(
+        "kubeadm-init.yaml.j2",
+        token=token,
+        token_ttl=TOKEN_TTL,
+        certificate_key=key,
+        address=desired.host(via).address,
+        node=via,
+        taints=None,
+        cluster=desired.name,
+        version=str(desired.kubernetes),
+        endpoint=desired.endpoint,
+        image_repository=desired.image_repository,
+        pods=desired.networks.pods,
+        services=desired.networks.services,
+        dns_domain=desired.networks.dns_domain,
+        certificate_names=_certificate_names(desired),
+    )
+    runner = context.transport.runner(via)
+    context.progress(f"making a token on {via}")
+    commands: list[tuple[str, ...]] = [("kubeadm", "token", "create")]
+    if certificates:
+        commands.append(
+            (
+                "kubeadm",
+                "init",
+                "phase",
+                "upload-certs",
+                "--upload-certs",
+                "--skip-certificate-key-print",
+            )
+        )
+    for argv in commands:
+        runner.run(
+            _configured(_PIPED, *argv, config=config, secrets=(token, key), timeout=120)
+        ).must()
+    return token, key if certificates else None
+
+
+def _join(
+    action: JoinControlPlane | JoinWorker, context: StepContext, *, control_plane: bool
+) -> None:
+    if not _clean_start(context):
+        return
+    via = context.transport.runner(action.via)
+    if control_plane:
+        remove_stale_member(context, via=action.via, node=context.host)
+    via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
+    token, key = _invite(context, via=action.via, certificates=control_plane)
+    authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
+    host = context.desired.host(context.host)
+    context.progress("kubeadm join")
+    try:
+        context.run(
+            _configured(
+                _MARKED,
+                "join",
+                "kubeadm",
+                "join",
+                config=render(
+                    "kubeadm-join.yaml.j2",
+                    endpoint=action.endpoint,
+                    token=token,
+                    ca_hash=ca_hash(authority.stdout.encode()),
+                    node=host.name,
+                    address=action.address,
+                    taints=_taints(host),
+                    certificate_key=key,
+                ),
+                secrets=(token,) if key is None else (token, key),
+                timeout=JOIN_TIMEOUT,
+            )
+        )
+    finally:
+        via.run(Command(argv=("kubeadm", "token", "delete", token.split(".", 1)[0])))
+
+
+def _join_control_plane(action: JoinControlPlane, context: StepContext) -> None:
+    _join(action, context, control_plane=True)
+
+
+def _join_worker(action: JoinWorker, context: StepContext) -> None:
+    _join(action, context, control_plane=False)
+
+
+def _joined_control_plane(action: JoinControlPlane, context: StepContext) -> Gate:
+    return _control_plane_gate(context, action.via)
+
+
+def _registered(action: JoinWorker, context: StepContext) -> Gate:
+    via = context.transport.runner(action.via)
+
+    def look() -> Reading:
+        answer = via.run(kubectl("get", "node", context.host, "-o", "name"))
+        return Reading(ok=answer.ok, text=answer.output.strip())
+
+    return Gate(name=f"node {context.host}", look=look, timeout=READY_TIMEOUT, successes=1)
+
+
+INIT_CLUSTER = Handler(check=_check, apply=_init, gate=_init_gate)
+JOIN_CONTROL_PLANE = Handler(check=_check, apply=_join_control_plane, gate=_joined_control_plane)
+JOIN_WORKER = Handler(check=_check, apply=_join_worker, gate=_registered)

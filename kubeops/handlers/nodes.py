@@ -1,0 +1,93 @@
+"""Node objects: labels and taints, drain, deletion, and the wait for the whole cluster."""
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
+from kubeops.engine.gates import Gate, Reading
+from kubeops.handlers.observe import cluster_facts
+from kubeops.handlers.tools import kubectl
+from kubeops.model.observed import NodeFacts
+from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode, DrainNode
+from kubeops.plan.convergence import not_yet
+
+CLUSTER_TIMEOUT = 600
+
+
+def _node(name: str, context: StepContext) -> tuple[NodeFacts | None, str]:
+    """Return the Node (None when there is none) and, when the API does not answer, its words."""
+    facts = cluster_facts(context, via=context.host)
+    if facts.api is None:
+        return None, facts.api_error or "the API does not answer"
+    return next((node for node in facts.api.nodes if node.name == name), None), ""
+
+
+def _check_described(action: DescribeNode, context: StepContext) -> Check:
+    node, trouble = _node(action.node, context)
+    if node is None:
+        return Check(State.UNKNOWN, trouble or f"there is no node {action.node}")
+    labelled = all(node.labels.get(key) == value for key, value in action.labels)
+    return DONE if labelled and set(action.taints) <= set(node.taints) else NEEDED
+
+
+def _describe(action: DescribeNode, context: StepContext) -> None:
+    if action.labels:
+        labels = [f"{key}={value}" for key, value in action.labels]
+        context.run(kubectl("label", "node", action.node, "--overwrite", *labels))
+    if action.taints:
+        context.run(kubectl("taint", "node", action.node, "--overwrite", *action.taints))
+
+
+def _check_drained(action: DrainNode, context: StepContext) -> Check:
+    node, trouble = _node(action.node, context)
+    if trouble:
+        return Check(State.UNKNOWN, trouble)
+    return NEEDED if node is not None else DONE
+
+
+def _drain(action: DrainNode, context: StepContext) -> None:
+    context.progress(f"draining {action.node}")
+    context.run(
+        kubectl(
+            "drain",
+            action.node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--force",
+            f"--grace-period={action.grace:.0f}",
+            f"--timeout={action.timeout:.0f}s",
+            timeout=action.timeout + 30,
+        ),
+        hint=f"What blocks it: kubectl get pdb -A; kubectl describe node {action.node}",
+    )
+
+
+def _check_deleted(action: DeleteNode, context: StepContext) -> Check:
+    return _check_drained(DrainNode(node=action.node, timeout=0, grace=0), context)
+
+
+def _delete(action: DeleteNode, context: StepContext) -> None:
+    context.run(kubectl("delete", "node", action.node, "--ignore-not-found"))
+
+
+def _await_check(_action: AwaitCluster, _context: StepContext) -> Check:
+    return NEEDED
+
+
+def _await_apply(_action: AwaitCluster, _context: StepContext) -> None:
+    """Nothing is changed: the gate is the step."""
+
+
+def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
+    def look() -> Reading:
+        missing = not_yet(
+            cluster_facts(context, via=context.host),
+            nodes=action.nodes,
+            control_planes=action.control_planes,
+        )
+        return Reading(ok=not missing, text="; ".join(missing) or "everything is there")
+
+    return Gate(name="the whole cluster", look=look, timeout=CLUSTER_TIMEOUT)
+
+
+DESCRIBE_NODE = Handler(check=_check_described, apply=_describe)
+DRAIN_NODE = Handler(check=_check_drained, apply=_drain)
+DELETE_NODE = Handler(check=_check_deleted, apply=_delete)
+AWAIT_CLUSTER = Handler(check=_await_check, apply=_await_apply, gate=_await_gate)

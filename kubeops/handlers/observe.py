@@ -1,0 +1,58 @@
+"""What handlers ask of machines at a step's turn: the same facts the planner decides on."""
+
+from kubeops.engine.context import DONE, NEEDED, Check, State, StepContext
+from kubeops.errors import FactsError, StepError, TransportError
+from kubeops.facts.gather import gather_from, gather_host
+from kubeops.handlers.tools import kubectl
+from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Unreachable
+from kubeops.plan.actions import Action
+from kubeops.plan.hosts import satisfied
+
+
+def host_facts(context: StepContext) -> HostFacts:
+    """Read the step's host, now.
+
+    Raises:
+        TransportError: it was not reached.
+        FactsError: it answered something that cannot be understood.
+    """
+    facts = gather_host(context.host, context.transport, now=context.clock.now)
+    if isinstance(facts, Unreachable):
+        raise TransportError(facts.reason, host=context.host, hint=facts.hint)
+    return facts
+
+
+def cluster_facts(context: StepContext, *, via: str) -> ClusterFacts:
+    """Read API and etcd, now, as the control plane `via` sees them; no other host is read."""
+    return gather_from(via, context.transport, now=context.clock.now)
+
+
+def etcd_facts(context: StepContext, *, via: str) -> EtcdFacts:
+    """Read etcd's members, now, as `via` sees them.
+
+    Raises:
+        StepError: etcd does not answer there.
+    """
+    facts = cluster_facts(context, via=via)
+    if facts.etcd is None:
+        raise StepError(f"etcd does not answer on {via}: {facts.etcd_error}")
+    return facts.etcd
+
+
+def api_trouble(context: StepContext) -> str:
+    """Ask the API server of the step's own host; return what is wrong, empty when it is ready."""
+    address = context.desired.host(context.host).address
+    server = f"https://[{address}]:6443" if ":" in address else f"https://{address}:6443"
+    answer = context.runner.run(
+        kubectl("--server", server, "--request-timeout=5s", "get", "--raw", "/readyz")
+    )
+    return "" if answer.ok else f"its API server: {answer.output.strip()[-200:]}"
+
+
+def check_prepared(action: Action, context: StepContext) -> Check:
+    """The check of every action that prepares a host: the planner's own predicate."""
+    try:
+        facts = host_facts(context)
+    except FactsError as error:
+        return Check(State.UNKNOWN, error.message)
+    return DONE if satisfied(action, facts) else NEEDED

@@ -1,0 +1,84 @@
+"""Takes a host out of a cluster. Data, manifests and PKI are moved aside, never deleted.
+
+1. The static pod manifests are moved out; the kubelet stops their containers, which is waited for.
+2. etcd's data, PKI and kubeconfigs are moved to /var/lib/kubeops/aside/<time>/ (0700).
+3. `kubeadm reset` cleans up the rest: kubelet state, mounts, the files it wrote.
+4. What kubeops wrote for the network is removed; firewall rules stay, as with kubeadm.
+"""
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
+from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.handlers.observe import host_facts
+from kubeops.handlers.tools import shell
+from kubeops.plan.actions import ResetHost
+from kubeops.transport.base import Command
+
+STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+STOP_TIMEOUT = 120
+
+_MANIFESTS_ASIDE = """
+umask 077
+mkdir -p "$1/manifests"
+for name in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+  manifest=/etc/kubernetes/manifests/$name.yaml
+  if [ -e "$manifest" ]; then mv "$manifest" "$1/manifests/"; fi
+done
+"""
+_RUNNING = """
+if command -v crictl >/dev/null && [ -S /run/containerd/containerd.sock ]; then
+  crictl ps --quiet --name '^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)$'
+fi
+"""
+_DATA_ASIDE = """
+umask 077
+mkdir -p "$1"
+if [ -d /var/lib/etcd/member ]; then mkdir -p "$1/etcd"; mv /var/lib/etcd/member "$1/etcd/"; fi
+if [ -d /etc/kubernetes/pki ]; then mv /etc/kubernetes/pki "$1/pki"; fi
+for file in /etc/kubernetes/*.conf; do
+  if [ -e "$file" ]; then mv "$file" "$1/"; fi
+done
+"""
+_NETWORK = """
+if [ -e /etc/systemd/system/kubeops-pod-routes.service ]; then
+  systemctl disable --now --quiet kubeops-pod-routes.service
+  sed -n 's/^ExecStart=ip route replace //p' /etc/systemd/system/kubeops-pod-routes.service |
+    while read -r route; do ip route del $route 2>/dev/null || true; done
+  rm /etc/systemd/system/kubeops-pod-routes.service
+  systemctl daemon-reload
+fi
+rm -f /etc/cni/net.d/10-kubeops-bridge.conflist /var/lib/kubeops/unfinished
+if ip link show cni0 >/dev/null 2>&1; then ip link del cni0; fi
+"""
+
+
+def clear(context: StepContext) -> None:
+    """Take the step's host out of whatever cluster it is in; keeps its data aside."""
+    aside = f"/var/lib/kubeops/aside/{context.clock.now():%Y%m%dT%H%M%SZ}"
+    context.run(shell(_MANIFESTS_ASIDE, aside))
+
+    def look() -> Reading:
+        running = context.runner.run(shell(_RUNNING)).stdout.split()
+        return Reading(ok=not running, text=f"{len(running)} containers still run")
+
+    wait_until(
+        Gate(name="the control plane's containers", look=look, timeout=STOP_TIMEOUT, successes=1),
+        clock=context.clock,
+        progress=context.progress,
+    )
+    context.run(shell(_DATA_ASIDE, aside, timeout=600))
+    context.progress(f"kubeadm reset; the data is kept in {aside}")
+    context.run(Command(argv=("kubeadm", "reset", "--force"), timeout=300))
+    context.run(shell(_NETWORK))
+
+
+def _check(_action: ResetHost, context: StepContext) -> Check:
+    facts = host_facts(context)
+    traces = facts.kubelet_server or facts.cluster_ca or facts.unfinished or facts.etcd_data
+    return NEEDED if traces or facts.static_pods else DONE
+
+
+def _reset(_action: ResetHost, context: StepContext) -> None:
+    clear(context)
+
+
+RESET_HOST = Handler(check=_check, apply=_reset)

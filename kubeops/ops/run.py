@@ -1,0 +1,79 @@
+"""Runs an approved plan: lock, journal, executor."""
+
+from collections.abc import Mapping
+
+from kubeops.engine.executor import execute
+from kubeops.engine.journal import Journal, new_run_id
+from kubeops.engine.lock import Lock, Owner, refuse_if_held
+from kubeops.engine.process import current_process
+from kubeops.errors import TransportError
+from kubeops.handlers import REGISTRY
+from kubeops.model.event import Sink
+from kubeops.model.run import Outcome
+from kubeops.ops.session import Session
+from kubeops.plan.model import Plan
+
+
+def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: Sink) -> Outcome:
+    """Run `plan` under the cluster's lock and a journal of its own.
+
+    Args:
+        plan: the approved plan; this very object is what runs.
+        session: the cluster.
+        arguments: what `runs.resume` needs to call the same verb again (JSON values).
+        sink: takes every event.
+
+    Raises:
+        LockedError: another run holds the cluster.
+        JournalError: the journal cannot be written; nothing was touched.
+    """
+    run_id = new_run_id(plan.kind, session.clock)
+    owner = Owner(
+        process=current_process(),
+        run_id=run_id,
+        kind=plan.kind,
+        digest=plan.digest,
+        since=session.clock.now(),
+    )
+    keeper = session.transport.runner(_keeper(session))
+    with (
+        Lock.acquire(keeper, owner, clock=session.clock, sink=sink),
+        Journal.create(
+            session.state,
+            cluster=plan.cluster,
+            kind=plan.kind,
+            plan=plan,
+            arguments=arguments,
+            clock=session.clock,
+            run_id=run_id,
+        ) as journal,
+    ):
+        return execute(
+            plan,
+            desired=session.desired,
+            transport=session.transport,
+            handlers=REGISTRY,
+            journal=journal,
+            clock=session.clock,
+            sink=sink,
+        )
+
+
+def refuse_if_running(session: Session) -> None:
+    """Refuse early, before observing, when another run holds the cluster.
+
+    What would be observed then is the middle of somebody else's run. A first control plane that
+    is not reached keeps no lock that could be asked about; that it is not is found when observing.
+
+    Raises:
+        LockedError: another run holds the cluster.
+    """
+    try:
+        refuse_if_held(session.transport.runner(_keeper(session)))
+    except TransportError:
+        return
+
+
+def _keeper(session: Session) -> str:
+    """The host that keeps the cluster's lock."""
+    return session.desired.control_planes[0].name

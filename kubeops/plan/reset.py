@@ -1,0 +1,153 @@
+"""Plans a reset: some hosts leave the cluster, or the cluster is taken down.
+
+A host that leaves is drained, its etcd member is removed through a healthy peer while it still can
+be (never below quorum), its Node is deleted, then the host itself is reset. Where the whole cluster
+goes there is nobody to take leave of: workers first, then the control planes.
+"""
+
+from collections.abc import Sequence
+
+from kubeops.model.desired import Cluster, Host
+from kubeops.model.observed import ClusterFacts
+from kubeops.plan.actions import Action, DeleteNode, DrainNode, RemoveEtcdMember, ResetHost
+from kubeops.plan.install import Membership
+from kubeops.plan.model import Finding, Lane, Plan, Severity, Step, Wave
+
+HOSTS_AT_ONCE = 32
+
+
+def plan_reset(desired: Cluster, facts: ClusterFacts, *, hosts: Sequence[str] = ()) -> Plan:
+    """Return the plan that takes `hosts` out of the cluster, or all of it when none is named."""
+    leaving = [host for host in desired.hosts if not hosts or host.name in hosts]
+    present = [host for host in leaving if _has_traces(host, facts)]
+    whole = len(leaving) == len(desired.hosts)
+    waves = _whole(present) if whole else _some(present, desired, facts)
+    return Plan(
+        kind="reset",
+        cluster=desired.name,
+        summary="the whole cluster" if whole else ", ".join(host.name for host in leaving),
+        waves=tuple(wave for wave in waves if wave.lanes),
+        findings=_findings(leaving, facts, desired, whole=whole),
+        done=tuple(
+            f"{host.name}: belongs to no cluster"
+            for host in leaving
+            if host.name in facts.hosts and host not in present
+        ),
+        rehearsal=facts.rehearsal,
+    )
+
+
+def _has_traces(host: Host, facts: ClusterFacts) -> bool:
+    found = facts.hosts.get(host.name)
+    return found is not None and bool(
+        found.kubelet_server
+        or found.cluster_ca
+        or found.unfinished
+        or found.etcd_data
+        or found.static_pods
+    )
+
+
+def _whole(hosts: Sequence[Host]) -> tuple[Wave, ...]:
+    workers = [host for host in hosts if not host.is_control_plane]
+    control_planes = [host for host in hosts if host.is_control_plane]
+    return (
+        Wave(
+            name="workers",
+            title="reset the workers",
+            lanes=tuple(Lane(name=host.name, steps=(_reset(host),)) for host in workers),
+            at_once=HOSTS_AT_ONCE,
+            failure_budget=HOSTS_AT_ONCE,
+        ),
+        Wave(
+            name="control-planes",
+            title="reset the control planes",
+            lanes=tuple(Lane(name=host.name, steps=(_reset(host),)) for host in control_planes),
+            at_once=HOSTS_AT_ONCE,
+            failure_budget=HOSTS_AT_ONCE,
+        ),
+    )
+
+
+def _some(hosts: Sequence[Host], desired: Cluster, facts: ClusterFacts) -> tuple[Wave, ...]:
+    staying = [host.name for host in desired.control_planes if host not in hosts]
+    members = Membership.of(desired, facts).members
+    via = next((name for name in staying if name in members), "")
+    return (
+        Wave(
+            name="leave",
+            title="leave the cluster, one host at a time",
+            lanes=tuple(_leave(host, desired, via) for host in hosts),
+        ),
+    )
+
+
+def _leave(host: Host, desired: Cluster, via: str) -> Lane:
+    drain = desired.upgrade.drain
+    leave: list[tuple[str, str, Action]] = []
+    if via:
+        leave.append(
+            (
+                "drain",
+                f"drain {host.name}",
+                DrainNode(node=host.name, timeout=drain.timeout, grace=drain.grace),
+            )
+        )
+        if host.is_control_plane:
+            leave.append(
+                (
+                    "etcd-member",
+                    f"remove {host.name}'s etcd member",
+                    RemoveEtcdMember(node=host.name),
+                )
+            )
+        leave.append(("node", f"delete node {host.name}", DeleteNode(node=host.name)))
+    steps = tuple(
+        Step(id=f"/hosts/{host.name}/{name}", host=via, title=title, action=action)
+        for name, title, action in leave
+    )
+    return Lane(name=host.name, steps=(*steps, _reset(host)))
+
+
+def _reset(host: Host) -> Step:
+    return Step(
+        id=f"/hosts/{host.name}/reset",
+        host=host.name,
+        title="move data aside, kubeadm reset",
+        action=ResetHost(),
+    )
+
+
+def _findings(
+    leaving: Sequence[Host], facts: ClusterFacts, desired: Cluster, *, whole: bool
+) -> tuple[Finding, ...]:
+    found = [
+        Finding(
+            check="unreachable",
+            severity=Severity.BLOCKING if not whole else Severity.ACCEPTABLE,
+            text=facts.unreachable[host.name].reason,
+            cure=facts.unreachable[host.name].hint or "Mend the host, or accept that it is left.",
+            host=host.name,
+        )
+        for host in leaving
+        if host.name in facts.unreachable
+    ]
+    if not whole and all(host in leaving for host in desired.control_planes):
+        found.append(
+            Finding(
+                check="last-control-plane",
+                severity=Severity.BLOCKING,
+                text="no control plane would be left, but workers would",
+                cure="invoke reset (without --limit) takes the whole cluster down.",
+            )
+        )
+    if not whole and facts.api is None and any(_has_traces(host, facts) for host in leaving):
+        found.append(
+            Finding(
+                check="api",
+                severity=Severity.ACCEPTABLE,
+                text=f"the API does not answer ({facts.api_error}); the hosts cannot take leave",
+                cure="Bring a control plane back first, or accept: nodes and members stay listed.",
+            )
+        )
+    return tuple(found)
