@@ -25,6 +25,7 @@ class Kind(StrEnum):
     FRACTION = "a decimal number"
     BOOLEAN = "a boolean"
     NOTHING = "nothing"
+    REFUSED = "something else"  # the problem is noted already; whoever reads it keeps quiet
 
 
 _KINDS = {
@@ -249,7 +250,7 @@ class _Reading:
             return self.done[id(node)]
         if id(node) in self.open:
             self._refuse(node, path, "refers to itself through an anchor; write the value out")
-            return self._nothing(node)
+            return self._refused(node)
         self.open.add(id(node))
         converted = self._convert(node, path)
         self.open.discard(id(node))
@@ -272,7 +273,7 @@ class _Reading:
             return Items(at=self._at(node), items=tuple(items))
         tag = node.tag.replace(_TAG, "!!")
         self._refuse(node, path, f"has the tag {tag}, which means nothing here; take it out")
-        return self._nothing(node)
+        return self._refused(node)
 
     def _table(self, node: yaml.MappingNode, path: tuple[str, ...]) -> Table:
         entries: dict[str, Node] = {}
@@ -305,7 +306,9 @@ class _Reading:
         parts = value.items if isinstance(value, Items) else (value,)
         tables = [part for part in parts if isinstance(part, Table)]
         if len(tables) != len(parts):
-            self._refuse(node, (*path, "<<"), "is not a mapping; write << : *ANCHOR of a mapping")
+            self._refuse(
+                node, (*path, "<<"), "is not a mapping; write <<: *NAME, the anchor of one"
+            )
         return tables
 
     def _key(self, node: yaml.Node, path: tuple[str, ...]) -> str | None:
@@ -314,7 +317,7 @@ class _Reading:
             return None
         kind = _KINDS.get(node.tag)
         if kind is not Kind.TEXT:
-            what = kind if kind is not None else "something else"
+            what = kind if kind is not None else Kind.REFUSED
             text = f'is a key that YAML takes for {what}; write it in quotes: "{node.value}"'
             self._refuse(node, (*path, node.value), text)
             return None
@@ -323,8 +326,8 @@ class _Reading:
     def _at(self, node: yaml.Node) -> Position:
         return Position(file=self.file, line=node.start_mark.line + 1)
 
-    def _nothing(self, node: yaml.Node) -> Scalar:
-        return Scalar(at=self._at(node), kind=Kind.NOTHING, text="")
+    def _refused(self, node: yaml.Node) -> Scalar:
+        return Scalar(at=self._at(node), kind=Kind.REFUSED, text="")
 
     def _refuse(self, node: yaml.Node, path: tuple[str, ...], text: str) -> None:
         self.problems.append(Problem(at=self._at(node), path=path, text=text))

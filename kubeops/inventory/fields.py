@@ -94,6 +94,8 @@ def one_of(words: Iterable[str], *, meant: str = "") -> Callable[[Scalar], str]:
         close = get_close_matches(scalar.text, known, n=1)
         suggestion = close[0] if close else meant
         hint = f"; did you mean {suggestion}?" if suggestion else ""
+        if len(known) == 1:
+            raise ValueError(f"{shown(scalar.text)} is not supported; write {known[0]}")
         raise ValueError(f"{shown(scalar.text)} is not one of {', '.join(known)}{hint}")
 
     return parse
@@ -278,12 +280,11 @@ def existing_file(scalar: Scalar) -> Path:
             return found
         there = found.exists()
     except (OSError, ValueError) as error:
-        raise ValueError(f"{shown(scalar.text)} cannot be looked up: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{shown(scalar.text)} cannot be looked up: {reason}") from error
     if there:
         raise ValueError(f"{str(found)!r} is not a file; name the file itself")
-    raise ValueError(
-        f"there is no file {str(found)!r}; correct the path or put the file there"
-    )
+    raise ValueError(f"there is no file {str(found)!r}; correct the path or put the file there")
 
 
 def addon(scalar: Scalar) -> str:

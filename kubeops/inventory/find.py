@@ -51,7 +51,8 @@ def _named(asked: str, *, origin: str, directory: Path) -> Path:
         path = directory / Path(asked).expanduser()
         exists = path.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{origin} {asked!r} cannot be looked up: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{origin} {asked!r} cannot be looked up: {reason}") from error
     if exists and not (looked and path.is_dir()):
         return path
     raise UsageError(

@@ -25,7 +25,7 @@ def to_address(written: str) -> Address | None:
 
 def address(scalar: Scalar) -> str:
     """Read an IP address at which other machines can reach a host, in its short form."""
-    written = text(scalar)
+    written = scalar.text
     found = to_address(written)
     if found is not None:
         if found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local:
@@ -60,7 +60,7 @@ def network(scalar: Scalar) -> Network:
 
 def endpoint(scalar: Scalar) -> str:
     """Read the API's `host:port`."""
-    written = text(scalar)
+    written = scalar.text
     if "://" in written:
         rest = written.split("://", 1)[1].rstrip("/")
         raise ValueError(f"{shown(written)} has a scheme; write {rest or 'host:port'}")

@@ -119,7 +119,7 @@ class Section:
         below = self._keys[key] if key in self._keys else self._keys[ANY]
         node = self._node(key)
         readable = node is None or isinstance(node, Table)
-        if not readable and node is not None:
+        if node is not None and not readable and not _is_refused(node):
             right = f"write its keys below it ({', '.join(below or {})})"
             if below is not None and ANY in below:
                 right = f"write one `NAME: ...` per line below `{key}:`"
@@ -150,7 +150,8 @@ class Section:
             return None
         path = (*self.path, key)
         if not isinstance(node, Items):
-            self.report.problem(path, f"is {_what(node)}, not a list; write {such_as}")
+            if not _is_refused(node):
+                self.report.problem(path, f"is {_what(node)}, not a list; write {such_as}")
             return None
         parsed = (
             self._parse(item, (*path, f"[{index}]"), parse, None)
@@ -178,6 +179,8 @@ class Section:
         if not isinstance(node, Scalar):
             self.report.problem(path, f"is {_what(node)}; write a single value")
             return default
+        if node.kind is Kind.REFUSED:
+            return default
         if node.kind is Kind.NOTHING:
             self.report.problem(path, "has no value; write one or take the line out")
             return default
@@ -186,6 +189,11 @@ class Section:
         except ValueError as error:
             self.report.problem(path, str(error))
             return default
+
+
+def _is_refused(node: Node) -> bool:
+    """Whether the document reported `node` already."""
+    return isinstance(node, Scalar) and node.kind is Kind.REFUSED
 
 
 def _what(node: Node) -> str:

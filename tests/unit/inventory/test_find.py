@@ -72,8 +72,10 @@ def test_none(folder: Path, *, made: bool) -> None:
     where = directory / "inventories"
     assert refusal(None, directory=directory) == (
         f"there is no inventory in {where}, so a command must say which",
-        f"Copy inventories/example.yaml to {where}/NAME.yaml, edit it and type --inventory NAME, "
-        "or type --inventory PATH.",
+        (
+            f"Copy inventories/example.yaml to {where}/NAME.yaml, edit it and type --inventory NAME, "
+            "or type --inventory PATH."
+        ),
     )
 
 
@@ -88,8 +90,10 @@ def test_unknown_name_lists_what_there_is(folder: Path) -> None:
 def test_unknown_path_in_the_variable(folder: Path) -> None:
     (folder / "prod.yaml").touch()
     assert refusal(None, directory=folder.parent, variable="x/y.yaml") == (
-        f"there is no inventory 'x/y.yaml' (KUBEOPS_INVENTORY): {folder.parent}/x/y.yaml does not "
-        "exist",
+        (
+            f"there is no inventory 'x/y.yaml' (KUBEOPS_INVENTORY): {folder.parent}/x/y.yaml does not "
+            "exist"
+        ),
         "Type --inventory NAME with one of prod, or --inventory PATH.",
     )
 
@@ -102,4 +106,4 @@ def test_a_folder_named_like_the_inventory_is_not_it(folder: Path) -> None:
 
 def test_a_path_that_cannot_be_looked_up(folder: Path) -> None:
     message, _ = refusal("x/" * 3000, directory=folder.parent)
-    assert message.endswith(f"cannot be looked up: [Errno 36] File name too long: {str(folder.parent / ('x/' * 3000))!r}")
+    assert message.endswith("cannot be looked up: File name too long")

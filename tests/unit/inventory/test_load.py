@@ -121,9 +121,7 @@ vagrant: {box: debian/bookworm64}
                     sudo_password_file=tmp_path / "password",
                 ),
             ),
-            Host(
-                name="cp1", address="10.0.0.11", role=Role.CONTROL_PLANE, taints=(), ssh=ssh
-            ),
+            Host(name="cp1", address="10.0.0.11", role=Role.CONTROL_PLANE, taints=(), ssh=ssh),
         ),
         cni=Cni(name="calico", version="3.30.0", source=str(tmp_path / "plugin.yaml")),
         runtime=Runtime(version="2.1"),

@@ -26,7 +26,9 @@ NEW = KubeVersion(1, 36, 1)
             "cluster: {kubernetes: '1.36.1', name: x}\n",
             id="flow-and-single-quotes",
         ),
-        pytest.param("cluster:\n  kubernetes: 1.35.4", "cluster:\n  kubernetes: 1.36.1", id="plain"),
+        pytest.param(
+            "cluster:\n  kubernetes: 1.35.4", "cluster:\n  kubernetes: 1.36.1", id="plain"
+        ),
         pytest.param("cluster: {kubernetes: v1.35.4}", "cluster: {kubernetes: v1.36.1}", id="v"),
         pytest.param(
             'cluster:\r\n  kubernetes: "1.35.4"\r\nx: é\r\n',
@@ -39,7 +41,9 @@ NEW = KubeVersion(1, 36, 1)
             id="byte-order-mark-and-anchor",
         ),
         pytest.param(
-            "cluster:\n  kubernetes:\n    1.35.4\n", "cluster:\n  kubernetes:\n    1.36.1\n", id="below"
+            "cluster:\n  kubernetes:\n    1.35.4\n",
+            "cluster:\n  kubernetes:\n    1.36.1\n",
+            id="below",
         ),
     ],
 )
@@ -86,12 +90,16 @@ def test_what_says_so_already_is_not_written_again(tmp_path: Path) -> None:
     assert path.stat().st_ino == inode
 
 
-@pytest.mark.parametrize("text", ["cluster: {name: x}\n", "cluster: {kubernetes: }\n", "a: [\n", "- 1"])
+@pytest.mark.parametrize(
+    "text", ["cluster: {name: x}\n", "cluster: {kubernetes: }\n", "a: [\n", "- 1"]
+)
 def test_a_value_that_is_gone(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(InventoryError) as caught:
         rewrite_kubernetes(path, NEW)
-    assert str(caught.value) == f"{path} could not be updated: it has no cluster.kubernetes any more"
+    assert (
+        str(caught.value) == f"{path} could not be updated: it has no cluster.kubernetes any more"
+    )
     assert caught.value.hint == 'Write kubernetes: "1.36.1" below cluster, which is what runs now.'
     assert path.read_text() == text
 
