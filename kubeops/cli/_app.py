@@ -10,9 +10,9 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +56,14 @@ class Invocation:
         options: the common options.
         screen: where output goes.
         given: the options as typed, without those that say how to run (`--plan`, `--yes`, ...).
+        values: the same options as values, for calling the verb again.
     """
 
     verb: str
     options: Options
     screen: "Screen"
     given: tuple[str, ...] = ()
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def cluster(self, *, warn: bool = True) -> Cluster:
         """Load the inventory that was asked for; with `warn`, say its warnings on stderr.
@@ -78,6 +80,10 @@ class Invocation:
         for warning in cluster.warnings if warn else ():
             self.screen.say(Text.assemble(("warning: ", "yellow"), warning))
         return cluster
+
+    def repeated(self, **changed: Value) -> dict[str, Value]:
+        """Return the options (JSON values) that call this verb again, some of them `changed`."""
+        return {**self.values, **changed}
 
     def command_line(self, *extra: str) -> str:
         """Return this call as it is typed again, with `extra` options."""
@@ -144,7 +150,13 @@ def command(
                     )
                 common, own = split(options, values)
                 call = Invocation(
-                    verb=path, options=common, screen=screen, given=_given(options, values)
+                    verb=path,
+                    options=common,
+                    screen=screen,
+                    given=_given(options, values),
+                    values={
+                        name: value for name, value in values.items() if name not in _NOT_REPEATED
+                    },
                 )
                 report = body(call, **own)
                 if report is not None:

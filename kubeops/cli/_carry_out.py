@@ -8,7 +8,7 @@ from kubeops.cli.approval import approve
 from kubeops.engine.clock import Clock
 from kubeops.engine.runs import list_runs, state_directory
 from kubeops.model.event import Sink
-from kubeops.model.run import Outcome, RunState
+from kubeops.model.run import Outcome, RunState, StepState
 from kubeops.plan.model import Plan
 
 
@@ -64,6 +64,6 @@ def _durations(state: Path, plan: Plan) -> dict[str, float]:
     known: dict[str, float] = {}
     for run in list_runs(state, plan.cluster):
         for step in run.steps:
-            if step.id in wanted and step.seconds is not None:
+            if step.id in wanted and step.state is StepState.DONE and step.seconds:
                 known.setdefault(step.id, step.seconds)
     return known

@@ -36,7 +36,7 @@ def plan(shown: Plan, *, verbose: bool = False, following: Sequence[str] = ()) -
 
     Lanes that do the same are shown once, unless `verbose`.
     """
-    parts: list[RenderableType] = [_heading(shown)]
+    parts: list[RenderableType] = [_Heading(shown)]
     if shown.rehearsal:
         parts.append(Text(REHEARSAL, style="bold yellow"))
     parts.append(Text())
@@ -70,16 +70,28 @@ def hosts(names: Sequence[str]) -> str:
     return f"{' '.join(names[:2])} ... ({len(names)})"
 
 
-def _heading(shown: Plan) -> Text:
-    steps = sum(1 for _ in shown.steps)
-    count = len({step.host for step in shown.steps})
-    return Text.assemble(
-        (f"{shown.kind} {shown.cluster}", "bold"),
-        f"   {shown.summary}   ",
-        ("plan ", "dim"),
-        (shown.digest, "bold"),
-        ("" if shown.is_empty else f"   {_several(steps, 'step')}   {_several(count, 'host')}", ""),
-    )
+class _Heading:
+    """What the plan is about and its size: one line, or two on a narrow screen."""
+
+    def __init__(self, shown: Plan) -> None:
+        steps = sum(1 for _ in shown.steps)
+        count = len({step.host for step in shown.steps})
+        counts = (
+            "" if shown.is_empty else f"   {_several(steps, 'step')}   {_several(count, 'host')}"
+        )
+        self._about = Text.assemble(
+            (f"{shown.kind} {shown.cluster}", "bold"), f"   {shown.summary}"
+        )
+        self._size = Text.assemble(("plan ", "dim"), (shown.digest, "bold"), counts)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fit the heading to the width there is."""
+        line = Text.assemble(self._about, "   ", self._size)
+        if line.cell_len <= options.max_width:
+            yield line
+        else:
+            yield self._about
+            yield self._size
 
 
 class _Steps:

@@ -63,14 +63,8 @@ class Progress:
     def after(self, event: Event) -> "Progress":
         """Return the progress once `event` has happened; unknown steps change nothing."""
         began = self.started or event.at
-        if event.kind is Kind.STEP_STARTED:
-            return replace(self._stretched(event), started=began, underway=self._with(event))
-        if event.kind is Kind.STEP_WAITING:
-            underway = tuple(
-                replace(one, text=event.text) if one.step.id == event.step else one
-                for one in self.underway
-            )
-            return replace(self, started=began, underway=underway)
+        if event.kind in {Kind.STEP_STARTED, Kind.STEP_WAITING}:
+            return replace(self._stretched(event), started=began, underway=self._told(event))
         if event.kind in _ENDS:
             return self._end(event, began=began)
         return replace(self, started=began)
@@ -102,9 +96,17 @@ class Progress:
             failed=(*self.failed, *known) if failed else self.failed,
         )
 
-    def _with(self, event: Event) -> tuple[Underway, ...]:
-        steps = [step for step in self.plan.steps if step.id == event.step]
-        return (*self.underway, *(Underway(step=step, since=event.at) for step in steps))
+    def _told(self, event: Event) -> tuple[Underway, ...]:
+        """Return what is under way; a step that was found done may still wait for its gate."""
+        text = event.text if event.kind is Kind.STEP_WAITING else ""
+        if any(one.step.id == event.step for one in self.underway):
+            return tuple(
+                replace(one, text=text) if one.step.id == event.step else one
+                for one in self.underway
+            )
+        found = [step for step in self.plan.steps if step.id == event.step]
+        new = (Underway(step=step, since=event.at, text=text) for step in found)
+        return (*self.underway, *new)
 
     def _stretched(self, event: Event) -> "Progress":
         for wave in self.plan.waves:

@@ -29,9 +29,9 @@ _WORDS = {
     Kind.STEP_DONE: "done",
     Kind.STEP_FAILED: "FAILED",
     Kind.WAVE_STARTED: "wave",
-    Kind.WAVE_ENDED: "wave",
+    Kind.WAVE_ENDED: "ended",
     Kind.RUN_STARTED: "run",
-    Kind.RUN_ENDED: "run",
+    Kind.RUN_ENDED: "ended",
     Kind.NOTE: "note",
     Kind.COMMAND: "ran",
 }
@@ -117,8 +117,8 @@ def line(event: Event) -> Text:
     text = "; ".join(part.strip() for part in event.text.splitlines() if part.strip())
     style = {Kind.STEP_FAILED: "bold red", Kind.STEP_DONE: "green"}.get(event.kind, "")
     took = event.data.get("seconds")
-    if event.kind is Kind.STEP_DONE and isinstance(took, (int, float)) and not text:
-        text = f"in {duration(took)}"
+    if event.kind in {Kind.STEP_DONE, Kind.COMMAND} and isinstance(took, (int, float)):
+        text = f"{text} ({duration(took)})" if text else f"({duration(took)})"
     return Text.assemble(
         (f"{event.at:%H:%M:%S}Z", "dim"),
         f"  {event.host or '-':<8}",

@@ -13,6 +13,7 @@ from kubeops.render.units import days_until, size
 
 SOON_DAYS = 30
 _SKEW_SECONDS = 1.0
+_WHOLE = frozenset({"NODE", "ROLE", "READY", "ETCD", "HEALTHY"})
 
 
 def status(facts: ClusterFacts, cluster: Cluster) -> RenderableType:
@@ -68,9 +69,8 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> RenderableType:
             role = "control-plane" if node.control_plane else "worker"
             flags = " ".join(["not in inventory", *_flags(node)])
             version = node.kubelet.tag
-            table.add_row(
-                node.name, role, _ready(node), version, node.container_runtime, "-", flags
-            )
+            runtime = _runtime(node, None)
+            table.add_row(node.name, role, _ready(node), version, runtime, "-", flags)
     return table
 
 
@@ -88,12 +88,13 @@ def _node_row(
         flags.append("unreachable")
     if drifted:
         flags.append("drift")
-    return (_ready(node), shown, _runtime(node, observed), _system(observed), " ".join(flags))
+    ready = _ready(node, asked=facts.api is not None)
+    return (ready, shown, _runtime(node, observed), _system(observed), " ".join(flags))
 
 
-def _ready(node: NodeFacts | None) -> Text:
+def _ready(node: NodeFacts | None, *, asked: bool = True) -> Text:
     if node is None:
-        return Text("not joined", style="yellow")
+        return Text("not joined", style="yellow") if asked else Text("unknown", style="dim")
     return Text("yes", style="green") if node.ready else Text("NO", style="bold red")
 
 
@@ -145,8 +146,12 @@ def _certificates(facts: ClusterFacts) -> Iterator[str]:
         for certificate in observed.certificates:
             days = days_until(certificate.expires, now=facts.at)
             if days < SOON_DAYS:
-                when = f"ends in {days} days" if days >= 0 else f"ENDED {-days} days ago"
+                when = f"ends in {_days(days)}" if days >= 0 else f"ENDED {_days(-days)} ago"
                 yield f"{host}: {certificate.name} {when} ({certificate.expires:%Y-%m-%d})"
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _unreachable(facts: ClusterFacts) -> Iterator[str]:
@@ -200,6 +205,6 @@ def _section(title: str, lines: Iterator[str] | Sequence[str]) -> list[Renderabl
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", style="cyan" if index == 0 else "")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     return table

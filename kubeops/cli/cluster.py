@@ -1,0 +1,107 @@
+"""The cluster as a whole: built, looked at, taken down."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from kubeops.cli._app import Invocation, Report, command, typed
+from kubeops.cli._options import CHANGES, INVENTORY, JSON, READS, VERBOSE, Option
+from kubeops.errors import UsageError
+from kubeops.model.desired import Cluster
+from kubeops.plan.model import Plan
+
+CONFIRM = Option(
+    name="confirm",
+    value="NAME",
+    help="The cluster's name, typed out; asked for when the whole cluster is taken down.",
+)
+OUTPUT = Option(
+    name="output",
+    value="FILE",
+    help="The kubeconfig to merge into. Default: KUBECONFIG, or ~/.kube/config.",
+)
+
+
+@command("install", *CHANGES)
+def install(call: Invocation) -> Report | None:
+    """Build the cluster, or finish one; typed again, it goes on from what the hosts say."""
+    from kubeops.ops.install import plan
+
+    return _change(call, call.cluster(), plan)
+
+
+@command("reset", *CHANGES, CONFIRM)
+def reset(call: Invocation, *, confirm: str | None) -> Report | None:
+    """Take hosts out of the cluster (--limit), or take it down; their data is moved aside."""
+    from kubeops.ops.reset import plan
+
+    cluster = call.cluster()
+    if not call.options.limit and not call.options.plan:
+        _confirm(confirm, cluster.name, call)
+    return _change(call, cluster, plan)
+
+
+@command("status", *READS)
+def status(call: Invocation) -> Report:
+    """Show nodes, versions, etcd members, certificates and drift on one screen."""
+    from kubeops.ops.session import open_session
+    from kubeops.render.status import status as render
+
+    cluster = call.cluster()
+    with open_session(cluster) as session:
+        facts = session.observe()
+    return Report(data=facts, text=render(facts, cluster))
+
+
+@command("kubeconfig", INVENTORY, OUTPUT, JSON, VERBOSE)
+def kubeconfig(call: Invocation, *, output: str | None) -> Report:
+    """Fetch the administrator's kubeconfig and merge it, as a context named after the cluster."""
+    from kubeops.ops.kubeconfig import fetch, write
+    from kubeops.ops.session import open_session
+
+    cluster = call.cluster()
+    path = Path(output or os.environ.get("KUBECONFIG", "") or "~/.kube/config").expanduser()
+    with open_session(cluster) as session:
+        write(fetch(session), path)
+    return Report(
+        data={"path": path, "context": cluster.name},
+        text=f"context {cluster.name} is in {path}",
+    )
+
+
+def _change(
+    call: Invocation,
+    cluster: Cluster,
+    plan: Callable[..., Plan],
+) -> Report | None:
+    """Plan, approve and run a verb that changes the cluster."""
+    from kubeops.cli._carry_out import carry_out
+    from kubeops.ops.run import run
+    from kubeops.ops.session import open_session
+
+    call.options.hosts(cluster)
+    with open_session(cluster) as session:
+        planned = plan(session, accepted=call.options.accept, limit=call.options.limit)
+        arguments = {"verb": call.verb, "options": call.repeated(inventory=str(cluster.source))}
+        return carry_out(
+            planned,
+            call,
+            run=lambda sink: run(planned, session, arguments=arguments, sink=sink),
+        )
+
+
+def _confirm(given: str | None, name: str, call: Invocation) -> None:
+    """Have the cluster's name typed out before all of it is taken down.
+
+    Raises:
+        UsageError: another name was given, or nobody is there to ask.
+    """
+    if given is None and sys.stdin.isatty():
+        call.screen.err.print(f"This takes all of {name} down. Type its name: ", end="")
+        given = sys.stdin.readline().strip()
+    if given != name:
+        raise UsageError(
+            f"taking the whole cluster down needs its name, {name}; nothing was done",
+            hint=typed("reset", "--confirm", name) + ", or --limit HOST for one host",
+        )
