@@ -1,0 +1,19 @@
+import pytest
+
+from kubeops.errors import CommandError
+from kubeops.transport.base import Command, Result
+
+COMMAND = Command(argv=("join", "--token", "s3cret", "a b"), secrets=("s3cret",))
+
+
+def test_shows_what_can_be_pasted_without_its_secrets() -> None:
+    assert COMMAND.shown == "join --token '***' 'a b'"
+
+
+def test_output_is_masked() -> None:
+    result = Result(command=COMMAND, host="w1", status=3, stdout="got s3cret", stderr="no s3cret!")
+    assert result.output == "got ***\nno ***!"
+    with pytest.raises(CommandError) as caught:
+        result.must()
+    assert "s3cret" not in f"{caught.value}{caught.value.output}"
+    assert result.must(3) is result
