@@ -7,7 +7,7 @@ error.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from kubeops.errors import FactsError, TransportError, UnknownOutcomeError
+from kubeops.errors import CommandError, FactsError, TransportError, UnknownOutcomeError
 from kubeops.facts.cluster import api_facts, etcd_arguments, etcd_facts
 from kubeops.facts.host import host_facts
 from kubeops.facts.probe import cluster_probe, host_probe, split
@@ -116,6 +116,9 @@ def gather_host(
         result = runner.run(host_probe(source)).must()
     except (TransportError, UnknownOutcomeError) as error:
         return Unreachable(host=name, reason=error.message, hint=error.hint)
+    except CommandError as error:
+        said = error.output.strip().rpartition("\n")[2]
+        return Unreachable(host=name, reason=f"{error.message}: {said}", hint=error.hint)
     received = now()
     return host_facts(name, split(result.stdout, host=name), sent=sent, received=received)
 
@@ -172,7 +175,7 @@ def ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFac
         ) from error
     try:
         result = transport.runner(facts.host).run(cluster_probe(facts.host, etcd=arguments)).must()
-    except (TransportError, UnknownOutcomeError) as error:
+    except (TransportError, UnknownOutcomeError, CommandError) as error:
         return error.message, error.message
     read = Reader(host=facts.host, sections=split(result.stdout, host=facts.host))
     return api_facts(read), etcd_facts(read) if pod else f"{facts.host}: it runs no etcd"

@@ -1,7 +1,7 @@
 """The scripts that read hosts, and the framing of what they print.
 
-framing.sh, probe.sh (a host), cluster.sh (API and etcd, from a control plane) and knock.sh (other
-hosts' ports) lie next to this module. A script's output is one announcement and then sections:
+framing.sh, probe.sh (a host) and cluster.sh (API and etcd, from a control plane) lie next to this
+module. A script's output is one announcement and then sections:
 
     @@facts BOUNDARY
     BODY
@@ -12,7 +12,7 @@ section is called `ended`, so that output that was cut off is told apart from ou
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -63,14 +63,6 @@ def cluster_probe(node: str, *, etcd: tuple[str, str, str, str] | None) -> Comma
         argv=("sh", "-s", "--", node, *(etcd or ())),
         stdin=_script("cluster.sh"),
         timeout=CLUSTER_TIMEOUT,
-    )
-
-
-def knocks(targets: Iterable[tuple[str, int]]) -> Command:
-    """Return the command that knocks at addresses' ports; a section `ADDRESS PORT` for each."""
-    words = (word for address, port in targets for word in (address, str(port)))
-    return Command(
-        argv=("sh", "-s", "--", *words), stdin=_script("knock.sh"), timeout=HOST_TIMEOUT, root=False
     )
 
 

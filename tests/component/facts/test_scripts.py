@@ -1,0 +1,152 @@
+"""The scripts as they are, on this machine: root or not, in every shell, with little installed."""
+
+import os
+import shutil
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kubeops.facts.host import host_facts
+from kubeops.facts.probe import Sections, cluster_probe, host_probe, split
+from kubeops.model.observed import HostFacts
+from kubeops.transport.base import Command
+from kubeops.transport.local import LocalRunner
+
+PATH_LINE = b"PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+BARE = ("sh", "awk", "date", "stat", "uname", "nproc", "cat", "tr")
+
+
+def run(command: Command, *, shell: str = "sh", path: str = "") -> Sections:
+    script = command.stdin
+    assert script is not None
+    if path:
+        assert PATH_LINE in script
+        script = script.replace(PATH_LINE, f"PATH={path}\n".encode())
+    argv = (shutil.which(shell) or shell, *command.argv[1:])
+    result = LocalRunner().run(replace(command, argv=argv, stdin=script))
+    assert result.stderr == ""
+    return split(result.must().stdout, host="here")
+
+
+def read(*, shell: str = "sh", path: str = "") -> HostFacts:
+    sent = datetime.now(UTC)
+    sections = run(host_probe(), shell=shell, path=path)
+    return host_facts("here", sections, sent=sent, received=datetime.now(UTC))
+
+
+def tools(folder: Path, *names: str) -> str:
+    for name in names:
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+def stub(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_this_machine_can_be_read(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    facts = read(shell=shell)
+    assert facts.hostname == socket.gethostname()
+    assert facts.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert facts.cpus == len(os.sched_getaffinity(0))
+    assert facts.memory > 0
+    assert facts.disk_free["/"] > 0
+    assert facts.sysctls["net.ipv4.ip_forward"] in {"0", "1"}
+    assert "mount" in facts.programs
+    assert facts.files["/etc/fstab"].owner == "root:root"
+    assert abs(facts.clock_skew) < 60
+
+
+def test_a_machine_with_next_to_nothing_can_be_read(tmp_path: Path) -> None:
+    facts = read(path=tools(tmp_path, *BARE))
+    assert facts.hostname == socket.gethostname()
+    assert facts.programs == frozenset()
+    assert (facts.packages, facts.units) == ({}, {})
+
+
+def test_a_listener_is_found_with_ss_and_without(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for path in ("", tools(tmp_path, *BARE)):
+            found = [entry for entry in read(path=path).listeners if entry.port == port]
+            assert [entry.address for entry in found] == ["127.0.0.1"]
+
+
+def test_a_package_source_that_answers_and_one_that_does_not(tmp_path: Path) -> None:
+    stub(
+        tmp_path,
+        "curl",
+        'case $* in *good*) echo "200 0.04" ;; *) echo "curl: (6) no"; exit 6; esac',
+    )
+    path = tools(tmp_path, *BARE)
+    assert run(host_probe("http://good/"), path=path)["source"].text == "200 0.04"
+    refused = run(host_probe("http://bad/"), path=path)["source"]
+    assert (refused.text, refused.status) == ("curl: (6) no", 6)
+
+
+def test_slow_programs_do_not_mix_their_sections(tmp_path: Path) -> None:
+    for program in ("kubeadm", "kubelet", "kubectl", "containerd", "systemctl", "dpkg-query"):
+        stub(tmp_path, program, f"i=0; while [ $i -lt 400 ]; do echo {program}; i=$((i + 1)); done")
+    sections = run(host_probe(), path=tools(tmp_path, *BARE))
+    for name, program in {
+        "kubeadm": "kubeadm",
+        "units": "systemctl",
+        "packages": "dpkg-query",
+    }.items():
+        lines = sections[name].text.splitlines()
+        assert set(lines[:-1]) == {program}
+        assert program.startswith(lines[-1])
+
+
+def test_a_probe_does_not_take_itself_for_a_running_kubeadm(tmp_path: Path) -> None:
+    stub(tmp_path, "kubeadm", "echo v1.35.4")
+    assert not read(path=tools(tmp_path, *BARE)).kubeadm_running
+
+
+def test_all_of_the_cluster_is_asked_at_once_and_large_answers_are_whole(tmp_path: Path) -> None:
+    stub(
+        tmp_path,
+        "kubectl",
+        'i=0; while [ $i -lt 3000 ]; do echo "kubectl says: $*"; i=$((i + 1)); done',
+    )
+    stub(tmp_path, "etcdctl", 'echo "etcdctl $*"; echo trouble >&2; exit 1')
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    etcd = ("https://127.0.0.1:2379", "/ca", "/cert", "/key")
+    sections = run(cluster_probe("cp1", etcd=etcd), path=path)
+    assert sections["nodes"].ok
+    assert sections["nodes"].text.count("kubectl says: --request-timeout=5s get nodes") == 3000
+    assert sections["health"].status == 1
+    assert "endpoint health --cluster -w json" in sections["health"].text
+    assert "--cacert /ca --cert /cert --key /key" in sections["health"].text
+    assert sections["health.err"].text == "trouble"
+
+
+def test_etcdctl_comes_from_the_container_when_the_host_has_none(tmp_path: Path) -> None:
+    stub(tmp_path, "kubectl", "echo kubectl $*")
+    stub(tmp_path, "crictl", 'case $1 in ps) echo 0a1b ;; *) echo "crictl $*"; esac')
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    sections = run(cluster_probe("cp1", etcd=("e", "a", "c", "k")), path=path)
+    assert sections["members"].text.startswith("crictl exec 0a1b etcdctl --endpoints e")
+
+
+def test_etcdctl_comes_through_the_api_when_there_is_no_crictl(tmp_path: Path) -> None:
+    stub(tmp_path, "kubectl", "echo kubectl $*")
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    sections = run(cluster_probe("cp1", etcd=("e", "a", "c", "k")), path=path)
+    assert "-n kube-system exec etcd-cp1 -- etcdctl" in sections["members"].text
+
+
+def test_etcd_is_left_alone_where_it_does_not_run(tmp_path: Path) -> None:
+    stub(tmp_path, "kubectl", "echo kubectl $*")
+    sections = run(cluster_probe("w1", etcd=None), path=tools(tmp_path, *BARE, "timeout", "head"))
+    assert "members" not in sections
+    assert sections["version"].ok
