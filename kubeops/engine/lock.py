@@ -34,6 +34,7 @@ owner=$dir/owner.json
 is_marked() { [ -n "$mark" ] && grep -qF -e "$mark" "$owner"; }
 mkdir -p "${dir%/*}" || exit 74
 exec 9>"$dir.guard" || exit 74
+command -v flock >/dev/null || { echo "flock is missing: install util-linux" >&2; exit 74; }
 flock -w 10 9 || { echo "$dir.guard is held by another command for 10 s" >&2; exit 74; }
 case $verb in
 take)
