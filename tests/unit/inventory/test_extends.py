@@ -60,15 +60,18 @@ def test_problems_name_the_file_the_value_came_from(tmp_path: Path) -> None:
     path = write(tmp_path, "\nextends: b.yaml\ncluster:\n  kubernetes: 1.35\nhost: {}\n")
     assert problems(path) == [
         (
-            "prod.yaml:4: cluster.kubernetes: 1.35 is a decimal number to YAML; write it in quotes, with "
-            'all three parts, such as "1.35.4"'
+            "prod.yaml:4: cluster.kubernetes: 1.35 is a decimal number to YAML; write it in "
+            'quotes, with all three parts, such as "1.35.4"'
         ),
         "prod.yaml:5: host: is not a key kubeops knows; did you mean 'hosts'?",
         (
-            "b.yaml:2: cluster.name: 'Prod' is no DNS label; use small letters, digits and dashes, a "
-            "letter or digit first and last, at most 63 characters, such as prod"
+            "b.yaml:2: cluster.name: 'Prod' is no DNS label; use small letters, digits and dashes, "
+            "a letter or digit first and last, at most 63 characters, such as prod"
         ),
-        "b.yaml:8: hosts.w1.address: 10.0.0.11 is already the address of cp1; every host needs its own",
+        (
+            "b.yaml:8: hosts.w1.address: 10.0.0.11 is already the address of cp1; "
+            "every host needs its own"
+        ),
     ]
 
 
@@ -86,8 +89,8 @@ def test_circles_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "extends: base.yaml\n")
     assert problems(path) == [
         (
-            "base.yaml:1: extends: goes in a circle (prod.yaml -> base.yaml -> prod.yaml); take one of "
-            "these `extends` lines out"
+            "base.yaml:1: extends: goes in a circle (prod.yaml -> base.yaml -> prod.yaml); take "
+            "one of these `extends` lines out"
         )
     ]
 
@@ -104,8 +107,8 @@ def test_a_base_that_is_not_yaml_is_the_only_problem(tmp_path: Path) -> None:
     path = write(tmp_path, "extends: base.yaml\n")
     assert problems(path) == [
         (
-            "base.yaml:2: is not YAML: while parsing a flow node, expected the node content, but found "
-            "'<stream end>'; look at this line and the ones just above it"
+            "base.yaml:2: is not YAML: while parsing a flow node, expected the node content, but "
+            "found '<stream end>'; look at this line and the ones just above it"
         )
     ]
 

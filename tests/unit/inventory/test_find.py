@@ -73,8 +73,8 @@ def test_none(folder: Path, *, made: bool) -> None:
     assert refusal(None, directory=directory) == (
         f"there is no inventory in {where}, so a command must say which",
         (
-            f"Copy inventories/example.yaml to {where}/NAME.yaml, edit it and type --inventory NAME, "
-            "or type --inventory PATH."
+            f"Copy inventories/example.yaml to {where}/NAME.yaml, edit it and type --inventory "
+            "NAME, or type --inventory PATH."
         ),
     )
 
@@ -91,8 +91,8 @@ def test_unknown_path_in_the_variable(folder: Path) -> None:
     (folder / "prod.yaml").touch()
     assert refusal(None, directory=folder.parent, variable="x/y.yaml") == (
         (
-            f"there is no inventory 'x/y.yaml' (KUBEOPS_INVENTORY): {folder.parent}/x/y.yaml does not "
-            "exist"
+            f"there is no inventory 'x/y.yaml' (KUBEOPS_INVENTORY): {folder.parent}/x/y.yaml "
+            "does not exist"
         ),
         "Type --inventory NAME with one of prod, or --inventory PATH.",
     )

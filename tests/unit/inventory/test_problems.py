@@ -46,8 +46,10 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     assert problems(write(tmp_path, "{}\n")) == [
         "prod.yaml:1: cluster.name: is missing; write it, such as name: prod",
         'prod.yaml:1: cluster.kubernetes: is missing; write it, such as kubernetes: "1.35.4"',
-        "prod.yaml:1: hosts: is missing; write one line per machine, such as "  # noqa: ISC004 - one line of the answer
-        "cp1: {address: 10.0.0.11, role: control-plane}",
+        (
+            "prod.yaml:1: hosts: is missing; write one line per machine, such as "
+            "cp1: {address: 10.0.0.11, role: control-plane}"
+        ),
     ]
 
 
@@ -109,7 +111,10 @@ def test_what_is_no_inventory_at_all(tmp_path: Path, content: bytes, expected: s
 
 def test_missing_file(tmp_path: Path) -> None:
     assert problems(tmp_path / "prod.yaml") == [
-        "prod.yaml:1: there is no such file; `--inventory` takes a path or a name below inventories/"
+        (
+            "prod.yaml:1: there is no such file; `--inventory` takes a path or a name below "
+            "inventories/"
+        )
     ]
 
 

@@ -1,6 +1,5 @@
 """An upgrade writes the new version into the inventory, and touches nothing else."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_only_the_value_changes(tmp_path: Path, before: str, after: str) -> None
     path.write_bytes(before.encode())
     assert rewrite_kubernetes(path, NEW) == path
     assert path.read_bytes().decode() == after
-    assert os.listdir(tmp_path) == ["prod.yaml"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_base_is_rewritten_when_the_value_is_there(tmp_path: Path) -> None:
@@ -128,4 +127,4 @@ def test_a_failure_to_write_leaves_the_old_file(
         rewrite_kubernetes(path, NEW)
     assert str(caught.value) == f"{path}:1 could not be updated: No space left on device"
     assert path.read_text() == text
-    assert os.listdir(tmp_path) == ["prod.yaml"]
+    assert list(tmp_path.iterdir()) == [path]

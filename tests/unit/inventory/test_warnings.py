@@ -31,7 +31,10 @@ def test_even_number_of_control_planes(tmp_path: Path) -> None:
 
 
 def test_endpoint_that_is_one_of_the_control_planes(tmp_path: Path) -> None:
-    more = "  cp3: {address: 10.0.0.22, role: control-plane}\n  w2: {address: 10.0.0.9, role: worker}\n"
+    more = (
+        "  cp3: {address: 10.0.0.22, role: control-plane}\n"
+        "  w2: {address: 10.0.0.9, role: worker}\n"
+    )
     text = inventory(extra="endpoint: 10.0.0.11:6443", w1=CONTROL_PLANE, more=more)
     expected = (
         "4: cluster.endpoint: is the address of cp1: when cp1 is down the API is, however many "
