@@ -319,8 +319,10 @@ def package_version(scalar: Scalar) -> str:
     return written
 
 
-def jump(scalar: Scalar) -> str:
-    """Read a jump host, `[user@]host[:port]`."""
+def jump(scalar: Scalar) -> str | None:
+    """Read a jump host, `[user@]host[:port]`; `none` takes back what the whole cluster has."""
+    if scalar.text == "none":
+        return None
     match = _JUMP.fullmatch(text(scalar))
     if match is None or not 1 <= int(match[2] or 22) <= 65535:  # noqa: PLR2004 - TCP's last port
         raise ValueError(

@@ -188,6 +188,14 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     )
 
 
+def test_a_host_can_take_the_jump_host_back(tmp_path: Path) -> None:
+    text = inventory(
+        ssh="{jump: bastion}", w1="{address: 10.0.0.21, role: worker, ssh: {jump: none}}"
+    )
+    cluster = load(write(tmp_path, text))
+    assert [host.ssh.jump for host in cluster.hosts] == ["bastion", None]
+
+
 def test_hosts_keep_the_order_of_the_file(tmp_path: Path) -> None:
     text = inventory(more="  a1: {address: 10.0.0.22, role: worker}\n")
     assert [host.name for host in load(write(tmp_path, text)).hosts] == ["cp1", "w1", "a1"]
