@@ -87,12 +87,23 @@ def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
 
 def _verbs() -> dict[str, Verb]:
     """Return the verbs by name. Their modules are loaded here, so that `kubeadm version` stays quick to load."""
-    from rehearsal import kubeadm_init  # noqa: PLC0415 - see above
+    from rehearsal import (  # noqa: PLC0415 - see above
+        kubeadm_init,
+        kubeadm_join,
+        kubeadm_reset,
+        kubeadm_token,
+    )
 
     return {
         "version": Verb(_version, Spec(values=("output",), short={"o": "output"})),
         "init": Verb(kubeadm_init.run, kubeadm_init.SPEC),
         "init phase": Verb(kubeadm_init.run_phase, kubeadm_init.SPEC),
+        "join": Verb(kubeadm_join.run, kubeadm_join.SPEC),
+        "reset": Verb(kubeadm_reset.run, kubeadm_reset.SPEC),
+        "token create": Verb(kubeadm_token.create, kubeadm_token.SPEC),
+        "token list": Verb(kubeadm_token.show, kubeadm_token.SPEC),
+        "token delete": Verb(kubeadm_token.delete, kubeadm_token.SPEC),
+        "token generate": Verb(kubeadm_token.generate, kubeadm_token.SPEC),
     }
 
 
