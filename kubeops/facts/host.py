@@ -7,7 +7,7 @@ from functools import partial
 from kubeops.facts import parse_certs, parse_host, parse_kube, parse_packages
 from kubeops.facts.probe import Sections
 from kubeops.facts.reader import Reader
-from kubeops.model.observed import Certificate, HostFacts, Listener, StaticPod
+from kubeops.model.observed import Certificate, HostFacts, Listener, Package, StaticPod
 
 DIRECTORIES = (
     "/",
@@ -48,6 +48,7 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
     sums = read.parse("sums", parse_host.parse_sums)
     files = parse_host.parse_files(stats, sums)
     answer, seconds = read.parse("source", parse_host.parse_source)
+    packages = read.parse("packages", parse_packages.parse_packages)
     ca = files.get(_PKI + "ca.crt")
     return HostFacts(
         host=host,
@@ -73,19 +74,27 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         modules=parse_host.parse_modules(
             read.text("modules"), _modules_builtin(read), read.text("/proc/filesystems")
         ),
-        packages=read.parse("packages", parse_packages.parse_packages),
+        packages=packages,
         half_installed=read.parse("packages", parse_packages.parse_half_installed),
         units=read.maybe("units", parse_host.parse_units, {}),
         listeners=_listeners(read),
         files=files,
         programs=frozenset(read.text("programs").split()),
-        container_runtime=read.maybe("containerd", parse_packages.parse_containerd, None),
+        container_runtime=_containerd(read, packages),
         sandbox_image=read.maybe(
             "/etc/containerd/config.toml", parse_packages.parse_sandbox_image, None
         ),
         kubeadm=read.maybe("kubeadm", parse_packages.parse_release, None),
-        kubelet=read.maybe("kubelet", parse_packages.parse_release, None),
-        kubectl=read.maybe("kubectl", parse_packages.parse_kubectl, None),
+        kubelet=read.maybe(
+            "kubelet",
+            parse_packages.parse_release,
+            parse_packages.packaged_release(packages.get("kubelet")),
+        ),
+        kubectl=read.maybe(
+            "kubectl",
+            parse_packages.parse_kubectl,
+            parse_packages.packaged_release(packages.get("kubectl")),
+        ),
         static_pods=_static_pods(read),
         certificates=_certificates(read),
         cluster_ca=ca.sha256 if ca else None,
@@ -100,6 +109,16 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         kubeadm_running=read.text("kubeadm-running").strip() == "yes",
         unfinished=read.maybe(_UNFINISHED, str.strip, None),
     )
+
+
+def _containerd(read: Reader, packages: Mapping[str, Package]) -> str | None:
+    """Return containerd's version: its own word, else that of Debian's or Docker's package."""
+    if read.ok("containerd"):
+        return read.need("containerd", parse_packages.parse_containerd)
+    package = packages.get("containerd") or packages.get("containerd.io")
+    if package is None:
+        return None
+    return read.parse("packages", lambda _text: parse_packages.upstream(package.version))
 
 
 def _addresses(read: Reader) -> tuple[str, ...]:

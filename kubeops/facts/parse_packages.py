@@ -1,12 +1,14 @@
 """Parsers of package states and program versions. Each raises ValueError on what it cannot read."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
 from kubeops.model.observed import Package
 from kubeops.model.version import KubeVersion
 
+_UPSTREAM = re.compile(r"(?:\d+:)?v?(\d+\.\d+\.\d+)")
 _ABSENT = frozenset({"not-installed", "config-files"})
 _WHOLE = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 
@@ -52,7 +54,25 @@ def parse_containerd(text: str) -> str:
     program, _source, version, *_commit = text.split()
     if program != "containerd":
         raise ValueError(f"{text!r} is not containerd's version")
-    return version.removeprefix("v")
+    return upstream(version)
+
+
+def packaged_release(package: Package | None) -> KubeVersion | None:
+    """Return the release a package holds; None for no package and for another vendor's."""
+    if package is None:
+        return None
+    try:
+        return KubeVersion.from_package(package.version)
+    except ValueError:
+        return None
+
+
+def upstream(version: str) -> str:
+    """Return the upstream part of a version: `1.6.20` of `1:1.6.20~ds1-1+deb12u1`."""
+    match = _UPSTREAM.match(version)
+    if match is None:
+        raise ValueError(f"{version!r} is not a version such as 2.1.9")
+    return match[1]
 
 
 def parse_sandbox_image(text: str) -> str | None:

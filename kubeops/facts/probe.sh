@@ -54,13 +54,20 @@ later() { # NAME PROGRAM ARGUMENT...: aside, in the background, when the program
     fi
 }
 
+unpackaged() { # PROGRAM [PACKAGE]: it is not dpkg that knows its version
+    [ ! -e "/var/lib/dpkg/info/${2-$1}.list" ] || [ "$(command -v "$1")" != "/usr/bin/$1" ]
+}
+
+# Starting a kubelet, kubectl or containerd costs more than all the rest of this script: of those
+# that came as packages dpkg tells the version.
 # shellcheck disable=SC2016,SC2086
 slow() { # [URL]
     if [ -n "${1-}" ]; then aside source source_answer "$1" & fi
     later kubeadm kubeadm version -o short
-    later kubelet kubelet --version
-    later kubectl kubectl version --client -o json
-    later containerd containerd --version
+    ! unpackaged kubelet || later kubelet kubelet --version
+    ! unpackaged kubectl || later kubectl kubectl version --client -o json
+    ! unpackaged containerd || ! unpackaged containerd containerd.io ||
+        later containerd containerd --version
     later units systemctl show -p Id,LoadState,UnitFileState,ActiveState $units
     later packages dpkg-query -W \
         -f '${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n' $packages
