@@ -28,10 +28,20 @@ def check(path: Path, *, lab: str) -> None:
 
 
 def write(lab: Lab) -> None:
-    """Write the lab's inventory."""
+    """Write the lab's inventory; one that is there only gets the hosts it lacks.
+
+    What was changed in it since, as by an upgrade, is kept.
+    """
     check(lab.inventory, lab=lab.name)
     lab.inventory.parent.mkdir(parents=True, exist_ok=True)
-    state.write(lab.inventory, text(lab), mode=0o644)
+    now = lab.inventory.read_text() if lab.inventory.exists() else ""
+    state.write(lab.inventory, with_hosts(now, lab) if now else text(lab), mode=0o644)
+
+
+def with_hosts(now: str, lab: Lab) -> str:
+    """The inventory `now` with a line for each node it lacks; hosts come last in it."""
+    missing = [node for node in lab.nodes if f"\n  {node.name}: " not in now]
+    return now.rstrip("\n") + "\n" + "".join(_host(node) for node in missing)
 
 
 def remove(lab: Lab) -> None:

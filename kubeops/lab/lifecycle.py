@@ -1,8 +1,7 @@
 """Making a lab, taking it down, growing it, and telling how it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import IPv4Network
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubeops.errors import UsageError
@@ -23,7 +22,8 @@ from kubeops.lab import (
     state,
     subnets,
 )
-from kubeops.lab.model import Lab, Node, Source
+from kubeops.lab.model import Lab, Node, Source, Wish
+from kubeops.lab.rehearsal import repository as packages
 from kubeops.model.desired import Role
 
 KUBERNETES = "1.35.4"
@@ -72,7 +72,8 @@ def up(
         kubernetes: the version the inventory asks for.
         source: `rehearsal` or `real`.
         disk_bytes: the size of each node's disk; only what is written takes space.
-        repository: the directory that is served to the nodes as package repository.
+        repository: the directory that is served to the nodes as package repository; the
+            rehearsal is built there.
         labs: where labs are kept.
         progress: gets one line for each thing that takes time.
 
@@ -81,38 +82,28 @@ def up(
         LockedError: another command works on this lab.
         GateError: a node did not boot.
     """
-    names.check_lab(name)
     if control_planes < 1 or workers < 0:
         raise UsageError("a lab has at least one control plane", hint="--control-planes 1")
-    chosen = Source(source)
-    requirements.check(real=chosen is Source.REAL)
-    inventory.check(inventory_path, lab=name)
+    wish = Wish(
+        name=names.check_lab(name),
+        control_planes=control_planes,
+        workers=workers,
+        kubernetes=kubernetes,
+        source=Source(source),
+        disk_bytes=disk_bytes,
+        inventory=inventory_path.absolute(),
+        repository=repository,
+    )
+    requirements.check(real=wish.source is Source.REAL)
+    inventory.check(wish.inventory, lab=name)
     root = base.ensure(progress)
+    if wish.source is Source.REHEARSAL:
+        packages.build(wish.repository, progress=progress)
     directory = labs / name
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locks.held_directory(directory, what=f"lab {name}"):
         existing = state.load(directory)
-        if existing is None:
-
-            def draft(subnet: IPv4Network) -> Lab:
-                return Lab(
-                    name=name,
-                    kubernetes=kubernetes,
-                    source=chosen,
-                    directory=directory,
-                    subnet=subnet,
-                    cgroup=cgroups.own() / f"kubeops-{name}",
-                    base=root,
-                    disk_bytes=disk_bytes,
-                    inventory=inventory_path.absolute(),
-                    repository=repository,
-                    nodes=model.first_nodes(subnet, control_planes=control_planes, workers=workers),
-                )
-
-            lab = _reserve(draft, labs=labs)
-        else:
-            _check_shape(existing, control_planes=control_planes, workers=workers, source=chosen)
-            lab = existing
+        lab = _found(wish, directory, root) if existing is None else _resumed(existing, wish)
         _bring_up(lab, lab.nodes, progress=progress)
     return lab
 
@@ -139,6 +130,7 @@ def down(
         if lab is not None:
             progress("ending its processes")
             cgroups.end(lab.cgroup)
+            nodes.wait_for_disks(lab)
             network.remove(lab)
             hostsetup.close_way_out(lab)
             inventory.remove(lab)
@@ -209,22 +201,44 @@ def add_node(
     return grown, node
 
 
-def _reserve(draft: Callable[[IPv4Network], Lab], *, labs: Path) -> Lab:
-    """Choose the lab's subnet and write it down, so that no other lab can choose it."""
+def _found(wish: Wish, directory: Path, root: Path) -> Lab:
+    """Choose what is the new lab's alone, and write it down before anything of it is made.
+
+    From then on no other lab can choose the same subnet, and `down` knows what to look for.
+    """
+    labs = directory.parent
     with locks.held(labs / hostsetup.LOCK):
         taken = [lab.subnet for lab in state.load_all(labs)]
-        lab = draft(subnets.choose([*taken, *subnets.in_use()]))
+        subnet = subnets.choose([*taken, *subnets.in_use()])
+        lab = model.lab(
+            wish,
+            directory=directory,
+            subnet=subnet,
+            cgroup=cgroups.own() / f"kubeops-{wish.name}",
+            base=root,
+        )
         state.save(lab)
     return lab
 
 
-def _check_shape(lab: Lab, *, control_planes: int, workers: int, source: Source) -> None:
-    has = (len(lab.control_planes), len(lab.workers), lab.source)
-    if has != (control_planes, workers, source):
+def _resumed(lab: Lab, wish: Wish) -> Lab:
+    """The existing `lab`, which must be what is wished for.
+
+    When nothing of it runs, as after a reboot of this machine, it moves to the caller's cgroup:
+    the one it was in may be gone.
+    """
+    differences = model.differences(lab, wish)
+    if differences:
         raise UsageError(
-            f"lab {lab.name} exists with {has[0]} control planes and {has[1]} workers ({has[2]})",
-            hint=f"ask for that shape again, or take it down first: lab.down --name {lab.name}",
+            f"lab {lab.name} exists and is another: {'; '.join(differences)}",
+            hint=f"ask for the lab as it is, or take it down first: lab.down --name {lab.name}",
         )
+    if cgroups.populated(lab.cgroup):
+        return lab
+    cgroups.end(lab.cgroup)
+    moved = replace(lab, cgroup=cgroups.own() / f"kubeops-{lab.name}")
+    state.save(moved)
+    return moved
 
 
 def _bring_up(lab: Lab, wanted: tuple[Node, ...], *, progress: Callable[[str], None]) -> None:
@@ -236,9 +250,11 @@ def _bring_up(lab: Lab, wanted: tuple[Node, ...], *, progress: Callable[[str], N
         network.create(lab)
     hostsetup.open_way_out(lab)
     services.start(lab)
-    progress(f"booting {', '.join(node.name for node in wanted)}")
     for node in wanted:
-        nodes.launch(lab, node)
+        if nodes.condition(lab, node) is nodes.Condition.STOPPED:
+            progress(f"booting {node.name}")
+            nodes.launch(lab, node)
     seed.write_known_hosts(lab)
+    services.wait(lab, progress=progress)
     nodes.wait_for_ssh(lab, wanted, progress=progress)
     inventory.write(lab)

@@ -27,6 +27,20 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wish:
+    """The lab somebody asks for; the attributes are those of `Lab`, the nodes counted by role."""
+
+    name: str
+    control_planes: int
+    workers: int
+    kubernetes: str
+    source: Source
+    disk_bytes: int
+    inventory: Path
+    repository: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lab:
     """One lab: everything that `down` must know to remove it, and users must know to use it.
 
@@ -127,6 +141,41 @@ class Lab:
     def with_node(self, node: Node) -> "Lab":
         """This lab with one more node."""
         return replace(self, nodes=(*self.nodes, node))
+
+
+def lab(wish: Wish, *, directory: Path, subnet: IPv4Network, cgroup: Path, base: Path) -> Lab:
+    """The lab that fulfils `wish`, with what was chosen for it."""
+    return Lab(
+        name=wish.name,
+        kubernetes=wish.kubernetes,
+        source=wish.source,
+        directory=directory,
+        subnet=subnet,
+        cgroup=cgroup,
+        base=base,
+        disk_bytes=wish.disk_bytes,
+        inventory=wish.inventory,
+        repository=wish.repository,
+        nodes=first_nodes(subnet, control_planes=wish.control_planes, workers=wish.workers),
+    )
+
+
+def differences(lab: Lab, wish: Wish) -> tuple[str, ...]:
+    """In what `lab` is not what `wish` asks for, one line each."""
+    compared = (
+        ("control planes", len(lab.control_planes), wish.control_planes),
+        ("workers", len(lab.workers), wish.workers),
+        ("kubernetes", lab.kubernetes, wish.kubernetes),
+        ("source", lab.source, wish.source),
+        ("disk size", lab.disk_bytes, wish.disk_bytes),
+        ("inventory", lab.inventory, wish.inventory),
+        ("repository", lab.repository, wish.repository),
+    )
+    return tuple(
+        f"{what}: it has {has}, asked for {wanted}"
+        for what, has, wanted in compared
+        if has != wanted
+    )
 
 
 def first_nodes(subnet: IPv4Network, *, control_planes: int, workers: int) -> tuple[Node, ...]:

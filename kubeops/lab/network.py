@@ -3,6 +3,7 @@
 The machine's own network gets one link into it, and nothing else: no route, no rule, no sysctl.
 """
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from kubeops.lab import shell
@@ -41,7 +42,7 @@ def hub_commands(lab: Lab) -> tuple[str, ...]:
     """The `ip` commands that furnish the hub. Its bridge forwards at once: STP is off."""
     return (
         "link set lo up",
-        f"link add {BRIDGE} type bridge",
+        f"link add {BRIDGE} address {link_address(lab.gateway)} type bridge",
         f"address add {lab.gateway}/{lab.subnet.prefixlen} dev {BRIDGE}",
         f"link set {BRIDGE} up",
     )
@@ -49,10 +50,20 @@ def hub_commands(lab: Lab) -> tuple[str, ...]:
 
 def link_commands(lab: Lab) -> tuple[str, ...]:
     """The `ip` commands that make this machine's link to the hub."""
+    mac = link_address(lab.host_address)
     return (
-        f"link add {lab.link} type veth peer name {MACHINE} netns {lab.hub}",
+        f"link add {lab.link} address {mac} type veth peer name {MACHINE} netns {lab.hub}",
         f"link set {lab.link} up",
     )
+
+
+def link_address(address: str) -> str:
+    """The link-layer address that belongs to an IP address: locally administered, always the same.
+
+    Were they left to chance, a node would have another one after each boot, and the bridge after
+    each node that comes or goes: everybody's neighbour tables would be wrong for half a minute.
+    """
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in IPv4Address(address).packed)
 
 
 def batch(commands: tuple[str, ...], *, netns: str | None = None) -> None:

@@ -1,15 +1,16 @@
 """Starting and stopping the nodes of a lab, and seeing how they are."""
 
+import contextlib
 import json
 import socket
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from kubeops.engine.clock import Clock
 from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.errors import GateError
 from kubeops.lab import cgroups, network, places, seed, shell, state
 from kubeops.lab.model import Lab, Node, Source
 
@@ -71,6 +72,33 @@ def launch(lab: Lab, node: Node) -> None:
 def kill(lab: Lab, node: Node) -> None:
     """End `node` at once, as a power failure does; its disk stays."""
     cgroups.end(lab.node_cgroup(node.name))
+    wait_for_disks(lab, (node,))
+
+
+def wait_for_disks(lab: Lab, nodes: Iterable[Node] | None = None) -> None:
+    """Wait until the disks of `nodes`, all of the lab's unless given, are unmounted.
+
+    The kernel unmounts a little after the last process is gone, and an image must not be mounted
+    twice.
+    """
+    chosen = lab.nodes if nodes is None else nodes
+    images = {str(lab.node_directory(node.name) / "disk.img") for node in chosen}
+
+    def look() -> Reading:
+        busy = images & attached_files()
+        return Reading(ok=not busy, text=f"in use: {', '.join(sorted(busy))}" if busy else "free")
+
+    gate = Gate(name="the nodes' disks", look=look, timeout=20.0, successes=1, interval=0.02)
+    wait_until(gate, clock=Clock(), progress=lambda _text: None)
+
+
+def attached_files() -> set[str]:
+    """The files behind the machine's loop devices; a removed one says so behind its name."""
+    found = set()
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # detached since
+            found.add(path.read_text().strip())
+    return found
 
 
 def init_pid(lab: Lab, node: Node) -> int | None:
@@ -99,7 +127,7 @@ def wait_for_ssh(lab: Lab, nodes: Iterable[Node], *, progress: Callable[[str], N
             if answers_ssh(node.address):
                 left.remove(node)
         names = ", ".join(node.name for node in left)
-        return Reading(ok=not left, text=f"waiting for {names}" if left else "all answer")
+        return Reading(ok=not left, text=f"not yet: {names}" if left else "all do")
 
     gate = Gate(
         name="the nodes to answer SSH",
@@ -108,7 +136,14 @@ def wait_for_ssh(lab: Lab, nodes: Iterable[Node], *, progress: Callable[[str], N
         successes=1,
         interval=0.05,
     )
-    wait_until(gate, clock=Clock(), progress=progress)
+    try:
+        wait_until(gate, clock=Clock(), progress=progress)
+    except GateError as error:
+        error.hint = (
+            f"the node's own account: {lab.directory}/nodes/NODE/launcher.log; "
+            "the same command starts again what does not run"
+        )
+        raise
 
 
 def answers_ssh(address: str) -> bool:
@@ -120,19 +155,11 @@ def answers_ssh(address: str) -> bool:
         return False
 
 
-def hardware_address(node: Node) -> str:
-    """The link-layer address of `node`: locally administered, and the same after each boot.
-
-    With another one per boot, everybody's neighbour table is wrong for half a minute after a reboot.
-    """
-    return "02:00:" + ":".join(f"{byte:02x}" for byte in IPv4Address(node.address).packed)
-
-
 def _description(lab: Lab, node: Node) -> dict[str, str]:
     return {
         "name": node.name,
         "address": node.address,
-        "hardware_address": hardware_address(node),
+        "link_address": network.link_address(node.address),
         "prefix": str(lab.subnet.prefixlen),
         "router": lab.host_address if lab.source is Source.REAL else lab.gateway,
         "hub": lab.hub,

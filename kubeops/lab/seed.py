@@ -91,8 +91,6 @@ def _write_sources(root: Path, *, lab: Lab) -> None:
         _write(root / "etc/apt/sources.list.d/debian.list", f"{base.source_line()}\n")
         return
     key = lab.repository / RUNTIME_PATH / "Release.key"
-    if not key.exists():
-        return
     _write(root / "etc/apt/keyrings/lab-runtime.asc", key.read_text())
     _write(
         root / "etc/apt/sources.list.d/lab-runtime.sources",

@@ -1,7 +1,11 @@
 """The lab's own services, run in its hub: the package server and the load balancer."""
 
+import socket
 import sys
+from collections.abc import Callable
 
+from kubeops.engine.clock import Clock
+from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.lab import cgroups, places, shell, state
 from kubeops.lab.model import Lab
 
@@ -24,6 +28,31 @@ def start(lab: Lab) -> None:
             *("--cgroup", str(cgroup), "--listen", lab.gateway, *arguments),
             log=lab.directory / f"{name}.log",
         )
+
+
+def wait(lab: Lab, *, progress: Callable[[str], None]) -> None:
+    """Wait until every service accepts connections.
+
+    Raises:
+        GateError: one does not within ten seconds; its log in the lab's directory says why.
+    """
+
+    def look() -> Reading:
+        silent = [port for port in (PACKAGES_PORT, API_PORT) if not _accepts(lab.gateway, port)]
+        return Reading(ok=not silent, text=f"silent: ports {silent}" if silent else "all do")
+
+    gate = Gate(
+        name="the lab's services to answer", look=look, timeout=10.0, successes=1, interval=0.05
+    )
+    wait_until(gate, clock=Clock(), progress=progress)
+
+
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def write_backends(lab: Lab) -> None:

@@ -45,7 +45,7 @@ class Balancer:
     def __init__(self, backends: Path) -> None:
         self._file = backends
         self._backends: dict[Address, Backend] = {}
-        self._tls = ssl.create_default_context()
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
 

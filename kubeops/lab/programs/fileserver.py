@@ -8,6 +8,7 @@ import functools
 import os
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -17,6 +18,14 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: a request that is answered is no news."""
+
+
+class Server(ThreadingHTTPServer):
+    """Binds without asking name servers what it is called: there may be none."""
+
+    def server_bind(self) -> None:
+        """Bind as any TCP server does."""
+        TCPServer.server_bind(self)
 
 
 def main() -> None:
@@ -29,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     (arguments.cgroup / "cgroup.procs").write_text(str(os.getpid()))
     handler = functools.partial(Handler, directory=arguments.directory)
-    ThreadingHTTPServer((arguments.listen, arguments.port), handler).serve_forever()
+    Server((arguments.listen, arguments.port), handler).serve_forever()
 
 
 if __name__ == "__main__":

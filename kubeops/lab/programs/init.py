@@ -95,7 +95,7 @@ def link_network(node: dict[str, str]) -> None:
     # The link of the boot before may still be there: the kernel removes namespaces in its own time.
     run("ip", "-netns", hub, "link", "delete", name, must=False, quiet=True)
     peer = ("type", "veth", "peer", "name", name, "netns", hub)
-    run("ip", "link", "add", "eth0", "address", node["hardware_address"], *peer)
+    run("ip", "link", "add", "eth0", "address", node["link_address"], *peer)
     state = "down" if Path(node["directory"], "cut").exists() else "up"
     run("ip", "-netns", hub, "link", "set", name, "master", "bridge", state)
     run("ip", "link", "set", "lo", "up")
@@ -226,7 +226,7 @@ def become_systemd() -> NoReturn:
 
 
 def mount(source: str, target: Path, *, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount `source` at `target`, as mount(2) does."""
+    """Mount `source` at `target`; see the manual page of the system call."""
     arguments = (source.encode(), os.fsencode(target), kind.encode(), flags, data.encode() or None)
     check(libc.mount(*arguments), what=str(target))
 

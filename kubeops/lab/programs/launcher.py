@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
@@ -41,6 +42,7 @@ def main() -> None:
 
 def boot(description: Path, *, cgroup: Path, own_pids: int) -> int:
     """Boot the node, wait for its end, and return the number of the signal its init ended by."""
+    wait_for_disk(description.with_name("disk.img"))
     remove_children(cgroup / "system")
     # Each boot needs a PID namespace of its own, and one can only be made from the original one.
     check(libc.setns(own_pids, CLONE_NEWPID))
@@ -75,6 +77,21 @@ def remove_children(cgroup: Path) -> None:
             if Path(folder) != cgroup:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
+
+
+def wait_for_disk(image: Path) -> None:
+    """Wait until the last boot's mount of `image` is gone: the kernel ends it in its own time."""
+    devices = Path("/sys/block")
+    while any(backing_file(device) == str(image) for device in devices.glob("loop*")):
+        time.sleep(0.01)  # noqa: TID251 - this program has the standard library only
+
+
+def backing_file(device: Path) -> str:
+    """The file behind a loop device; empty when it has none."""
+    try:
+        return (device / "loop/backing_file").read_text().strip()
+    except OSError:
+        return ""
 
 
 def check(status: int) -> None:
