@@ -111,21 +111,14 @@ class _Resolver:
 
     def target(self) -> Target:
         ssh = self._host.ssh
-        return self._resolve(
-            self._host.address, user=ssh.user, port=ssh.port, jump=ssh.jump, seen=frozenset()
+        target = self._login(self._host.address, user=ssh.user, port=ssh.port)
+        return replace(
+            target, jump=self._jump(self._host.address, ssh.jump, frozenset({str(target)}))
         )
 
-    def _resolve(
-        self,
-        name: str,
-        *,
-        user: str | None,
-        port: int | None,
-        jump: str | None,
-        seen: frozenset[str],
-        otherwise: str | None = None,
+    def _login(
+        self, name: str, *, user: str | None, port: int | None, otherwise: str | None = None
     ) -> Target:
-        ssh = self._host.ssh
         said = self._config.lookup(name)
         address = str(said["hostname"])
         at = port or int(said.get("port", SSH_PORT))
@@ -134,7 +127,7 @@ class _Resolver:
             address=address,
             port=at,
             user=user or said.get("user") or otherwise or getpass.getuser(),
-            key=ssh.key,
+            key=self._host.ssh.key,
             identities=tuple(
                 self._path(file) for file in said.get("identityfile", ()) if file != "none"
             ),
@@ -142,7 +135,7 @@ class _Resolver:
             known_as=known_name(address, at, said.get("hostkeyalias")),
             known_hosts=self._known_hosts(said),
             connect_timeout=float(timeout) if timeout and timeout != "none" else None,
-            jump=self._jump(name, jump or said.get("proxyjump"), said, seen | {name}),
+            jump=None,
         )
 
     def _known_hosts(self, said: "paramiko.SSHConfigDict") -> KnownHosts:
@@ -154,9 +147,10 @@ class _Resolver:
         user = tuple(self._path(file) for file in files if file != "none")
         return KnownHosts(files=(*user, Path("/etc/ssh/ssh_known_hosts")), accept_new=accept_new)
 
-    def _jump(
-        self, name: str, jump: str | None, said: "paramiko.SSHConfigDict", seen: frozenset[str]
-    ) -> Target | None:
+    def _jump(self, name: str, wanted: str | None, seen: frozenset[str]) -> Target | None:
+        """Return what `name` is reached through; `seen` are the machines that come after it."""
+        said = self._config.lookup(name)
+        jump = wanted or said.get("proxyjump")
         if jump is None and said.get("proxycommand"):
             raise ValueError(
                 f"ProxyCommand for {name} is not supported; use ProxyJump, "
@@ -170,17 +164,17 @@ class _Resolver:
             if match is None:
                 raise ValueError(f"jump host `{hop}` is not [user@]host[:port]")
             host = match["bracketed"] or match["host"]
-            if host in seen:  # `Host *` with ProxyJump means the jump host too: not through itself
-                return None
-            found = self._resolve(
+            found = self._login(
                 host,
                 user=match["user"],
-                otherwise=self._host.ssh.user,
                 port=int(match["port"]) if match["port"] else None,
-                jump=None if number == 0 else "none",
-                seen=seen,
+                otherwise=self._host.ssh.user,
             )
-            target = found if number == 0 else replace(found, jump=target)
+            if str(found) in seen:
+                return None  # `Host *` with ProxyJump covers the jump host too: not through itself
+            # The first one may have a jump host of its own, the others are told theirs.
+            before = target if number else self._jump(host, None, seen | {str(found)})
+            target = replace(found, jump=before)
         return target
 
     def _path(self, text: str) -> Path:

@@ -150,7 +150,9 @@ class Session:
             return Retrying(
                 retry=retry_if_exception(_worth_another_try),
                 stop=stop_after_attempt(self._patience.attempts),
-                wait=wait_exponential_jitter(initial=self._patience.pause, max=5.0),
+                wait=wait_exponential_jitter(
+                    multiplier=self._patience.pause, jitter=self._patience.pause, max=5.0
+                ),
                 reraise=True,
             )(self._attempt, target)
         except (paramiko.SSHException, EOFError, OSError) as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from kubeops.model.desired import Host, HostKeys, Role, Ssh
 from kubeops.transport.ssh import SshTransport
@@ -67,6 +67,7 @@ class Sshd:
         )
         Path("/run/sshd").mkdir(exist_ok=True)
         with (self.directory / "log").open("ab") as log:
+            listening = self.log.count("Server listening")
             process = subprocess.Popen(
                 ("/usr/sbin/sshd", "-D", "-e", "-f", config),
                 stdin=subprocess.DEVNULL,
@@ -76,14 +77,10 @@ class Sshd:
             )
         self.pid = process.pid
         self._process = process
-        for attempt in Retrying(
-            stop=stop_after_delay(20),
-            wait=wait_fixed(0.02),
-            retry=retry_if_exception_type(OSError),
-            reraise=True,
-        ):
+        for attempt in Retrying(stop=stop_after_delay(20), wait=wait_fixed(0.02), reraise=True):
             with attempt:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                assert process.poll() is None, self.log
+                assert self.log.count("Server listening") > listening
 
     def sessions(self) -> list[int]:
         """The processes that serve connections now."""
@@ -136,7 +133,7 @@ class Site:
             file.write(f"[127.0.0.1]:{port or server.port} {kind} {blob}\n")
 
     def transport(
-        self, server: Sshd | int, *, patience: Patience = IMPATIENT, **ssh: object
+        self, server: Sshd | int, patience: Patience = IMPATIENT, /, **ssh: object
     ) -> SshTransport:
         port = server if isinstance(server, int) else server.port
         settings: dict[str, object] = {
