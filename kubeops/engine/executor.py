@@ -195,14 +195,14 @@ class _Run:
         with recorder.turn:
             steps = self.ledger.steps_under_way
             if self._tools.clock.interrupted.is_set():
-                recorder.emit(Kind.NOTE, text=f"{signal} again: no longer waiting for {steps}")
+                text = f"{signal} again: no longer waiting for {steps or 'anything'}"
+                recorder.emit(Kind.NOTE, text=text)
                 return False
             self._tools.clock.interrupted.set()
-            recorder.emit(
-                Kind.NOTE,
-                text=f"{signal}: no further step starts; waiting for the end of {steps}. "
-                "Press Ctrl-C again to stop waiting.",
-            )
+            text = f"{signal}: no further step starts"
+            if steps:
+                text += f"; waiting for the end of {steps}. Press Ctrl-C again to stop waiting."
+            recorder.emit(Kind.NOTE, text=text)
             return True
 
     def _unjournalled(self) -> tuple[Failure, ...]:

@@ -30,8 +30,8 @@ class Ledger:
 
     @property
     def steps_under_way(self) -> str:
-        """The steps under way, for people."""
-        return ", ".join(map(named, self.under_way.values())) or "none"
+        """The steps under way, for people; empty when there is none."""
+        return ", ".join(map(named, self.under_way.values()))
 
 
 def named(step: Step) -> str:
