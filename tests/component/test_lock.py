@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubeops.engine.lock import UNREADABLE, Lock, Owner, break_, show
+from kubeops.engine.lock import UNREADABLE, Lock, Owner, break_, refuse_if_held, show
 from kubeops.engine.process import current_process
 from kubeops.errors import LockedError, StepError
 from kubeops.model.event import Kind
@@ -186,3 +186,14 @@ def test_a_host_that_cannot_keep_a_lock_says_why(acquire: Acquire, directory: Pa
 
     assert "File exists" in raised.value.message or "Not a directory" in raised.value.message
     assert "disk full?" in raised.value.hint
+
+
+def test_asking_early_refuses_only_for_a_run_that_may_be_alive(
+    acquire: Acquire, directory: Path
+) -> None:
+    refuse_if_held(LocalRunner(), directory=str(directory))
+    with acquire(owner()), pytest.raises(LockedError, match=RUN):
+        refuse_if_held(LocalRunner(), directory=str(directory))
+
+    acquire(owner(pid_started="1"))
+    refuse_if_held(LocalRunner(), directory=str(directory))
