@@ -109,6 +109,8 @@ def _ask(plan: Plan, call: Invocation, answers: TextIO) -> bool:
     if answers.readline().strip().lower() in {"y", "yes"}:
         return True
     console.print("nothing was done")
+    if call.screen.json:
+        _print(plan, call)
     return False
 
 

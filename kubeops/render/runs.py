@@ -32,7 +32,7 @@ _STEP_STYLES = {
 def runs(found: Sequence[RunRecord], *, state: Path) -> RenderableType:
     """Return the runs as a table, in the order given; `state` is where they were looked for."""
     if not found:
-        return whole(f"no runs on record in {state}")
+        return Group(whole(f"no runs on record in {state}"))
     table = _table("RUN", "CLUSTER", "STATE", "STEPS", "TOOK", "BY")
     for run in found:
         table.add_row(

@@ -59,8 +59,8 @@ class Screen:
     verbose: bool = False
 
     def result(self, shown: RenderableType) -> None:
-        """Print a result for people."""
-        self.out.print(shown)
+        """Print a result for people; what must not be cut is not."""
+        self.out.print(shown, crop=False)
 
     def document(self, envelope: Mapping[str, object]) -> None:
         """Print the JSON document, unwrapped, whatever the width."""

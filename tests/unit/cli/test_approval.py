@@ -56,6 +56,12 @@ def test_on_a_terminal_it_asks(typed: str, *, runs: bool) -> None:
     assert ("nothing was done" in call.err.getvalue()) is not runs
 
 
+def test_a_no_is_still_one_document_with_json() -> None:
+    call = Call(json=True)
+    assert not approve(install(), call.invocation, answers=answers("n\n"))
+    assert document(call.out.getvalue())["kind"] == "plan"
+
+
 def test_without_a_terminal_it_says_what_to_type() -> None:
     with pytest.raises(UsageError) as caught:
         approve(install(), Call().invocation, answers=io.StringIO("y\n"))

@@ -2,7 +2,9 @@ import io
 import os
 
 import pytest
+from rich.console import Group
 
+from kubeops.render.errors import whole
 from kubeops.render.screen import PIPE_WIDTH, Screen, console
 from kubeops.render.units import clock, days_until, duration, size
 from tests.unit.render.values import NOON, Terminal
@@ -43,6 +45,13 @@ def test_progress_on_a_pipe_is_never_wrapped() -> None:
     screen.say("word " * 30)
     assert len(err.getvalue().splitlines()) == 1
     assert out.getvalue() == ""
+
+
+def test_a_result_is_not_cut_where_it_must_be_whole() -> None:
+    out = io.StringIO()
+    screen = Screen(out=console(out, width=40), err=console(io.StringIO(), width=40))
+    screen.result(Group(whole("next:  ", "word " * 30)))
+    assert "word " * 29 in out.getvalue()
 
 
 def test_a_reader_that_went_away_does_not_end_the_run() -> None:
