@@ -176,21 +176,17 @@ def test_nothing_sleeps_a_fixed_time() -> None:
 
 
 @pytest.mark.lint
-class TestTools:
-    def test_ruff(self) -> None:
-        ended = python("-m", "ruff", "check", ".")
-        assert ended.returncode == 0, ended.stdout
-
-    def test_format(self) -> None:
-        ended = python("-m", "ruff", "format", "--check", ".")
-        assert ended.returncode == 0, ended.stdout
-
-    def test_mypy(self) -> None:
-        ended = python("-m", "mypy")
-        assert ended.returncode == 0, ended.stdout
-
-    def test_layers(self) -> None:
-        ended = python(
-            "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"
-        )
-        assert ended.returncode == 0, ended.stdout
+@pytest.mark.parametrize(
+    "tool",
+    [
+        ("-m", "ruff", "check", "--output-format", "concise", "."),
+        ("-m", "ruff", "format", "--check", "--quiet", "--output-format", "concise", "."),
+        ("-m", "mypy"),
+        ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
+    ],
+    ids=["ruff", "format", "mypy", "layers"],
+)
+def test_tools_find_nothing(tool: tuple[str, ...]) -> None:
+    ended = python(*tool)
+    lines = (ended.stdout + ended.stderr).splitlines()
+    assert ended.returncode == 0, "\n".join(lines[-30:])
