@@ -6,7 +6,7 @@ from kubeops.facts import parse_etcd, parse_kube
 from kubeops.facts.reader import Reader
 from kubeops.model.observed import ApiFacts, EtcdFacts, StaticPod
 
-_API = ("version", "nodes", "namespace", "workloads")
+_API = ("version", "objects", "named")
 
 
 def etcd_arguments(etcd: StaticPod) -> tuple[str, str, str, str]:
@@ -37,18 +37,17 @@ def api_facts(read: Reader) -> ApiFacts | str:
     for name in _API:
         if not read.ok(name):
             return _complaint(read, name)
-    nothing = parse_kube.ClusterConfiguration()
-    configuration = read.maybe("config", parse_kube.parse_cluster_configuration, nothing)
+    configuration = read.need("named", parse_kube.parse_cluster_configuration)
     return ApiFacts(
         asked=read.host,
         server=read.need("version", parse_kube.parse_server_version),
-        uid=read.need("namespace", parse_kube.parse_uid),
-        nodes=read.need("nodes", parse_kube.parse_nodes),
-        system=read.need("workloads", parse_kube.parse_workloads),
+        uid=read.need("named", parse_kube.parse_uid),
+        nodes=read.need("objects", parse_kube.parse_nodes),
+        system=read.need("objects", parse_kube.parse_workloads),
         endpoint=configuration.endpoint,
         kubernetes=configuration.kubernetes,
         feature_gates=configuration.feature_gates,
-        applied=read.maybe("applied", parse_kube.parse_applied, {}),
+        applied=read.need("named", parse_kube.parse_applied),
     )
 
 

@@ -36,11 +36,11 @@ etcd() { # NAME ARGUMENT...: etcdctl of the host, else that of etcd's own image
 }
 
 version() { kube version version -o json; }
-nodes() { kube nodes get nodes -o json; }
-namespace() { kube namespace get namespace kube-system -o json; }
-workloads() { kube workloads -n kube-system get deployments,daemonsets -o json; }
-applied() { kube applied -n kube-system get configmap kubeops -o json; }
-config() { kube config -n kube-system get configmap kubeadm-config -o json; }
+objects() { kube objects -n kube-system get nodes,deployments,daemonsets -o json; }
+named() {
+    kube named -n kube-system get namespace/kube-system configmap/kubeadm-config \
+        configmap/kubeops --ignore-not-found -o json
+}
 members() { etcd members member list; }
 health() { etcd health endpoint health --cluster; }
 status() { etcd status endpoint status --cluster; }
@@ -64,9 +64,9 @@ main() {
     announce
     if [ -n "$endpoint" ]; then
         container=$(etcd_container)
-        together members health status alarms version nodes namespace workloads config applied
+        together members health status alarms version objects named
     else
-        together version nodes namespace workloads config applied
+        together version objects named
     fi
     section ended true
 }

@@ -46,24 +46,30 @@ def parse_server_version(text: str) -> KubeVersion:
     return KubeVersion.parse(json.loads(text)["serverVersion"]["gitVersion"])
 
 
-def parse_uid(text: str) -> str:
-    """Read an object's UID."""
-    return str(json.loads(text)["metadata"]["uid"])
-
-
 def parse_nodes(text: str) -> tuple[NodeFacts, ...]:
-    """Read `kubectl get nodes -o json`."""
-    return tuple(_node(item) for item in json.loads(text)["items"])
+    """Read the nodes of a list of nodes and workloads."""
+    return tuple(_node(item) for item in json.loads(text)["items"] if item["kind"] == "Node")
 
 
 def parse_workloads(text: str) -> tuple[WorkloadFacts, ...]:
-    """Read a list of Deployments and DaemonSets."""
-    return tuple(_workload(item) for item in json.loads(text)["items"])
+    """Read the Deployments and DaemonSets of a list of nodes and workloads."""
+    return tuple(_workload(item) for item in json.loads(text)["items"] if item["kind"] != "Node")
+
+
+def parse_uid(text: str) -> str:
+    """Read the UID of the kube-system namespace in a list that holds it."""
+    for item in json.loads(text)["items"]:
+        if item["kind"] == "Namespace":
+            return str(item["metadata"]["uid"])
+    raise LookupError("there is no namespace kube-system")
 
 
 def parse_cluster_configuration(text: str) -> ClusterConfiguration:
-    """Read the kubeadm-config ConfigMap."""
-    document = _yaml(json.loads(text)["data"]["ClusterConfiguration"])
+    """Read the ConfigMap kubeadm-config of a list; empty when it is not in there."""
+    data = _config_map(text, "kubeadm-config")
+    if data is None:
+        return ClusterConfiguration()
+    document = _yaml(data["ClusterConfiguration"])
     version = document.get("kubernetesVersion")
     return ClusterConfiguration(
         endpoint=document.get("controlPlaneEndpoint", ""),
@@ -73,8 +79,15 @@ def parse_cluster_configuration(text: str) -> ClusterConfiguration:
 
 
 def parse_applied(text: str) -> Mapping[str, str]:
-    """Read the ConfigMap that names the applied manifests and their digests."""
-    return dict(json.loads(text).get("data") or {})
+    """Read the ConfigMap kubeops of a list: manifests that were applied, and their digests."""
+    return _config_map(text, "kubeops") or {}
+
+
+def _config_map(text: str, name: str) -> Mapping[str, str] | None:
+    for item in json.loads(text)["items"]:
+        if (item["kind"], item["metadata"]["name"]) == ("ConfigMap", name):
+            return dict(item.get("data") or {})
+    return None
 
 
 def _node(item: Mapping[str, Any]) -> NodeFacts:

@@ -122,8 +122,9 @@ def test_all_of_the_cluster_is_asked_at_once_and_large_answers_are_whole(tmp_pat
     path = tools(tmp_path, *BARE, "timeout", "head")
     etcd = ("https://127.0.0.1:2379", "/ca", "/cert", "/key")
     sections = run(cluster_probe("cp1", etcd=etcd), path=path)
-    assert sections["nodes"].ok
-    assert sections["nodes"].text.count("kubectl says: --request-timeout=5s get nodes") == 3000
+    assert sections["objects"].ok
+    wanted = "kubectl says: --request-timeout=5s -n kube-system get nodes,deployments,daemonsets"
+    assert sections["objects"].text.count(wanted) == 3000
     assert sections["health"].status == 1
     assert "endpoint health --cluster -w json" in sections["health"].text
     assert "--cacert /ca --cert /cert --key /key" in sections["health"].text

@@ -88,12 +88,11 @@ def test_arguments_are_words_of_argv() -> None:
 
 
 @pytest.mark.parametrize("script", [host_probe().stdin, cluster_probe("a", etcd=None).stdin])
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+@pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_scripts_parse_in_every_shell(script: bytes, shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    argv = ["busybox", "sh", "-n"] if shell == "busybox" else [shell, "-n"]
-    done = subprocess.run(argv, input=script, capture_output=True, check=False)
+    done = subprocess.run([shell, "-n"], input=script, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
