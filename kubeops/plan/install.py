@@ -46,7 +46,7 @@ class Membership:
     @classmethod
     def of(cls, desired: Cluster, facts: ClusterFacts) -> "Membership":
         """Read the membership from what the hosts and the API say."""
-        members = frozenset(name for name in facts.hosts if is_member(name, facts))
+        members = frozenset(name for name in facts.hosts if is_member(name, desired, facts))
         control_planes = [host.name for host in desired.control_planes]
         standing = [name for name in control_planes if name in members]
         return cls(
@@ -56,12 +56,28 @@ class Membership:
         )
 
 
-def is_member(name: str, facts: ClusterFacts) -> bool:
-    """Whether host `name` has joined, wholly, as far as the host and the API can tell."""
+def is_member(name: str, desired: Cluster, facts: ClusterFacts) -> bool:
+    """Whether host `name` has joined, wholly, as far as the host and the API can tell.
+
+    While the API is silent a host counts when its kubelet points to an address of this cluster.
+    """
     host = facts.hosts.get(name)
     if host is None or host.kubelet_server is None or host.unfinished is not None:
         return False
-    return facts.api is None or any(node.name == name for node in facts.api.nodes)
+    if facts.api is None:
+        return host.kubelet_server in _servers(desired)
+    return any(node.name == name for node in facts.api.nodes)
+
+
+def _servers(desired: Cluster) -> frozenset[str]:
+    """Where kubeadm points kubelets: the endpoint, or a control plane's own API server."""
+    own = (
+        f"[{host.address}]" if ":" in host.address else host.address
+        for host in desired.control_planes
+    )
+    return frozenset(
+        (f"https://{desired.endpoint}", *(f"https://{address}:6443" for address in own))
+    )
 
 
 def plan_install(

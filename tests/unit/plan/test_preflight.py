@@ -1,0 +1,194 @@
+"""Each check finds what it is for, names it, and says what to type."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubeops.model.observed import Listener, Package, Reach, StaticPod, Unit, Unreachable
+from kubeops.model.version import KubeVersion
+from kubeops.plan.model import Severity
+from kubeops.plan.preflight import preflight
+from tests.unit.plan.values import GIB, cluster, observed
+
+BLOCKING, ACCEPTABLE, WARNING = Severity.BLOCKING, Severity.ACCEPTABLE, Severity.WARNING
+FREE = {"/var/lib/containerd": 50 * GIB, "/var/lib/kubelet": 50 * GIB, "/etc/kubernetes": GIB}
+
+CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
+    "another system": ({"os_id": "rocky", "os_pretty": "Rocky Linux 9"}, "os", BLOCKING, "Rocky"),
+    "another architecture": ({"architecture": "riscv64"}, "architecture", BLOCKING, "riscv64"),
+    "one CPU": ({"cpus": 1}, "cpu", BLOCKING, "has 1 CPU"),
+    "little memory": ({"memory": 1024 * 2**20}, "memory", BLOCKING, "1024 MiB"),
+    "little disk": (
+        {"disk_free": {**FREE, "/var/lib/etcd": 2**20}},
+        "disk",
+        ACCEPTABLE,
+        "/var/lib/etcd has 1 MiB",
+    ),
+    "cgroup v1": ({"cgroup": "tmpfs"}, "cgroup-v2", BLOCKING, "tmpfs"),
+    "swap": ({"swap": GIB}, "swap", WARNING, "1024 MiB of swap"),
+    "a taken port": (
+        {"listeners": (Listener(port=6443, address="0.0.0.0", program="haproxy"),)},  # noqa: S104
+        "port",
+        BLOCKING,
+        "port 6443 is taken by haproxy",
+    ),
+    "a wrong clock": ({"clock_skew": -90.0}, "clock-skew", ACCEPTABLE, "-90 s off"),
+    "another address": ({"addresses": ("192.0.2.7",)}, "address", BLOCKING, "192.0.2.7"),
+    "no package source": (
+        {"repository_status": "Could not resolve host"},
+        "package-source",
+        BLOCKING,
+        "Could not resolve host",
+    ),
+    "a slow package source": ({"repository_seconds": 9.5}, "package-source", WARNING, "9.5 s"),
+    "apt at work": ({"apt_locked": True}, "apt-lock", WARNING, "another apt"),
+    "another version": (
+        {"packages": {"kubelet": Package(name="kubelet", version="1.33.1-1.1")}},
+        "package-version",
+        WARNING,
+        "kubelet 1.33.1-1.1",
+    ),
+    "leftover kubelet.conf": (
+        {"kubelet_server": "https://192.0.2.1:6443"},
+        "leftovers",
+        BLOCKING,
+        "https://192.0.2.1:6443",
+    ),
+    "leftover data": ({"etcd_data": True}, "leftovers", BLOCKING, "/var/lib/etcd"),
+    "leftover CA": ({"cluster_ca": "sha"}, "leftovers", BLOCKING, "ca.crt"),
+    "leftover manifest": (
+        {"static_pods": {"etcd": StaticPod(name="etcd", image="etcd:3")}},
+        "leftovers",
+        BLOCKING,
+        "static pod etcd",
+    ),
+    "a firewall": (
+        {"units": {"ufw.service": Unit(name="ufw.service", enabled="enabled", active="active")}},
+        "firewall",
+        WARNING,
+        "ufw is active",
+    ),
+}
+
+
+def test_good_hosts_have_no_findings() -> None:
+    desired = cluster()
+    assert preflight(desired, observed(desired)) == ()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_check_finds_its_own(case: str) -> None:
+    changed, check, severity, words = CASES[case]
+    desired = cluster(1, 0)
+    facts = observed(desired)
+    broken = replace(facts.hosts["cp1"], **changed)
+    (finding,) = preflight(desired, replace(facts, hosts={"cp1": broken}))
+    assert (finding.check, finding.severity, finding.host) == (check, severity, "cp1")
+    assert words in finding.text
+    assert finding.cure
+
+
+def test_workers_need_less() -> None:
+    desired = cluster(1, 1)
+    facts = observed(desired)
+    small = replace(facts.hosts["w1"], cpus=1, memory=800 * 10**6)
+    assert preflight(desired, replace(facts, hosts={**facts.hosts, "w1": small})) == ()
+
+
+def test_containerd_1_is_refused_where_kubernetes_needs_2() -> None:
+    desired = cluster(1, 0, kubernetes=KubeVersion.parse("1.37.0"))
+    facts = observed(desired)
+    old = replace(facts.hosts["cp1"], container_runtime="1.7.24")
+    (finding,) = preflight(desired, replace(facts, hosts={"cp1": old}))
+    assert (finding.check, finding.severity) == ("containerd", BLOCKING)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "check"), [("hostname", "hostname"), ("machine_id", "machine-id")]
+)
+def test_cloned_hosts_are_found(attribute: str, check: str) -> None:
+    desired = cluster()
+    facts = observed(desired)
+    cloned: dict[str, Any] = {attribute: "same"}
+    clones = {
+        name: replace(found, **cloned) if name in {"cp1", "w2"} else found
+        for name, found in facts.hosts.items()
+    }
+    (finding,) = preflight(desired, replace(facts, hosts=clones))
+    assert finding.check == check
+    assert "cp1, w2" in finding.text
+
+
+def test_an_unreachable_host_is_a_finding_with_its_hint() -> None:
+    desired = cluster(1, 1)
+    facts = observed(desired)
+    gone = Unreachable(host="w1", reason="w1: connection refused", hint="Is sshd running?")
+    facts = replace(facts, hosts={"cp1": facts.hosts["cp1"]}, unreachable={"w1": gone})
+    (finding,) = preflight(desired, facts)
+    assert (finding.check, finding.severity, finding.cure) == (
+        "unreachable",
+        BLOCKING,
+        "Is sshd running?",
+    )
+    assert preflight(desired, facts, limit=("cp1",)) == ()
+
+
+def test_blocked_ports_between_hosts_are_named_once_per_pair() -> None:
+    desired = cluster(3, 0)
+    reach = [
+        Reach(source="cp1", target="cp2", port=port, reached=port == 6443)
+        for port in (6443, 2379, 2380, 10250)
+    ]
+    (finding,) = preflight(desired, observed(desired), reach=reach)
+    assert (finding.check, finding.host) == ("reachability", "cp1")
+    assert "cp2 on port 2379, 2380, 10250" in finding.text
+
+
+def test_a_cluster_whose_api_is_down_is_not_touched() -> None:
+    desired = cluster()
+    facts = observed(desired, members=("cp1", "cp2"))
+    facts = replace(facts, api=None, api_error="connection refused")
+    found = {finding.check: finding for finding in preflight(desired, facts)}
+    assert found["api"].severity is BLOCKING
+    assert "connection refused" in found["api"].text
+
+
+def test_a_cluster_of_another_version_is_upgraded_not_installed() -> None:
+    desired = cluster(1, 1, kubernetes=KubeVersion.parse("1.35.4"))
+    facts = observed(desired, members=("cp1",))
+    wanted = replace(desired, kubernetes=KubeVersion.parse("1.36.1"))
+    found = {finding.check: finding for finding in preflight(wanted, facts)}
+    assert found["version"].severity is BLOCKING
+    assert "invoke upgrade --to 1.36.1" in found["version"].cure
+
+
+def test_another_endpoint_than_the_clusters_is_refused() -> None:
+    desired = cluster(1, 1)
+    facts = observed(desired, members=("cp1",))
+    moved = replace(desired, endpoint="10.0.0.99:6443")
+    assert [finding.check for finding in preflight(moved, facts)] == ["endpoint"]
+
+
+def test_hosts_of_different_clusters_are_refused() -> None:
+    desired = cluster(3, 0)
+    facts = observed(desired, members=("cp1", "cp2", "cp3"))
+    other = replace(facts.hosts["cp3"], cluster_ca="another")
+    hosts = {**facts.hosts, "cp3": other}
+    assert [finding.check for finding in preflight(desired, replace(facts, hosts=hosts))] == [
+        "identity"
+    ]
+
+
+def test_an_unfinished_host_is_no_leftover_of_another_cluster() -> None:
+    desired = cluster(1, 0)
+    facts = observed(desired)
+    half = replace(
+        facts.hosts["cp1"],
+        unfinished="init",
+        kubelet_server="https://10.0.0.10:6443",
+        etcd_data=True,
+        listeners=(Listener(port=2379, address="127.0.0.1", program="etcd"),),
+    )
+    assert preflight(desired, replace(facts, hosts={"cp1": half})) == ()
