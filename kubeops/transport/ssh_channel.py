@@ -47,7 +47,7 @@ class Exchange:
         """
         deadline = time.monotonic() + self.command.timeout + _GRACE
         try:
-            self._start(channel)
+            self._start(channel, deadline)
             with self._feeding(channel):
                 errors = self._listen(channel, deadline)
         finally:
@@ -56,10 +56,17 @@ class Exchange:
             return int(channel.exit_status), errors
         raise self._lost(channel, deadline)
 
-    def _start(self, channel: "paramiko.Channel") -> None:
+    def _start(self, channel: "paramiko.Channel", deadline: float) -> None:
+        # Paramiko waits for the answer without a limit, and a machine can hang while its kernel
+        # keeps the connection up.
+        watch = threading.Timer(deadline - time.monotonic(), channel.close)
+        watch.daemon = True
+        watch.start()
         try:
             channel.exec_command(self.line)
         except (paramiko.SSHException, EOFError, OSError) as error:
+            if time.monotonic() >= deadline:
+                raise self._unknown("the host did not answer when it was to be started") from error
             if channel.transport.is_active():
                 raise TransportError(
                     f"{self.host}: it refuses to start commands",
@@ -68,6 +75,8 @@ class Exchange:
                     "authorized_keys?",
                 ) from error
             raise self._unknown("the connection ended while it was being started") from error
+        finally:
+            watch.cancel()
 
     @contextmanager
     def _feeding(self, channel: "paramiko.Channel") -> Iterator[None]:

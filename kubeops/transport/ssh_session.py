@@ -35,9 +35,10 @@ class Patience:
     """How long connecting may take, in seconds, and how often it is tried.
 
     Attributes:
-        connect: for the TCP connection, and for the channel through a jump host.
+        connect: for the TCP connection.
         banner: until the server has greeted and the keys are exchanged.
         auth: for each answer during the login.
+        channel: for the answer to a new command, or to a new connection through a jump host.
         attempts: on errors of the network and while the server sends no greeting; a refused key
             or a strange host key is never tried again.
         pause: before the second attempt; it doubles from there.
@@ -48,6 +49,7 @@ class Patience:
     connect: float = 10.0
     banner: float = 15.0
     auth: float = 30.0
+    channel: float = 30.0
     attempts: int = 4
     pause: float = 0.5
     keepalive: int = 15
@@ -117,21 +119,23 @@ class Session:
         Raises:
             TransportError: as `connection`, or the machine opens no further channel.
         """
-        for last in (False, True):
+        for again in (True, False):
             transport = self.connection().transport
             try:
-                return transport.open_session(timeout=self._patience.connect)
+                return transport.open_session(timeout=self._patience.channel)
             except (paramiko.SSHException, EOFError, OSError) as error:
-                # A connection that died since the last command is made anew, once: nothing was
-                # sent. When the machine is silent it is closed, so that nobody waits for it again.
-                if not isinstance(error, paramiko.ChannelException):
-                    transport.close()
-                if last or transport.is_active():
-                    raise TransportError(
-                        f"{self._host}: it opens no channel for a command: {_said(error)}",
-                        host=self._host,
-                        hint="is MaxSessions in its sshd_config below 10?",
-                    ) from error
+                # Nothing was sent yet: a connection that died since the last command is made anew.
+                # One that lives is left alone, for other commands may be running on it.
+                if again and not transport.is_active():
+                    continue
+                refused = isinstance(error, paramiko.ChannelException)
+                raise TransportError(
+                    f"{self._host}: it opens no channel for a command: {error}",
+                    host=self._host,
+                    hint="is MaxSessions in its sshd_config below 10?"
+                    if refused
+                    else f"it may be overloaded or hang; try: {self._target().try_it}",
+                ) from error
         raise AssertionError  # both turns of the loop return or raise
 
     def close(self) -> None:
@@ -176,7 +180,7 @@ class Session:
             connect_kwargs={
                 "banner_timeout": self._patience.banner,
                 "auth_timeout": self._patience.auth,
-                "channel_timeout": self._patience.connect,
+                "channel_timeout": self._patience.channel,
                 "auth_strategy": KeyLogin(self._host, target),
                 "transport_factory": _Wire(target, self._patience),
             },
