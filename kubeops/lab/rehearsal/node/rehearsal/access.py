@@ -123,8 +123,12 @@ def allowed(registry: Registry, user: User, attempt: Attempt) -> bool:
 
 
 def _discovery(user: User, attempt: Attempt) -> bool:
-    authenticated = "system:authenticated" in user.groups
-    return authenticated and attempt.verb == "get" and attempt.path.startswith("/api")
+    """Whether it is one of the things everyone known may ask: what there is, and who they are."""
+    reviews = attempt.path.startswith(
+        ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/")
+    )
+    lists = attempt.verb == "get" and attempt.path.startswith("/api")
+    return "system:authenticated" in user.groups and (reviews or lists)
 
 
 def _refusal(user: User, attempt: Attempt, resource: Resource) -> status.StatusError:

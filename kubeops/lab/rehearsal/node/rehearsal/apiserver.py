@@ -7,6 +7,7 @@ tokens, audit, encryption) is accepted and ignored; a flag a real server lacks e
 
 import base64
 import hashlib
+import ipaddress
 import os
 import signal
 import socket
@@ -196,12 +197,13 @@ def server_tls(*, certfile: str, keyfile: str, cafile: str) -> ssl.SSLContext:
 # What a new cluster has
 
 
-def bootstrap(registry: Registry, *, client_ca: str) -> None:
+def bootstrap(registry: Registry, *, client_ca: str, service_range: str) -> None:
     """Create the objects every API server makes sure of; existing ones are left alone.
 
     Raises:
         StoreError: etcd is not ready.
     """
+    first = str(next(ipaddress.ip_network(service_range.split(",", maxsplit=1)[0]).hosts()))
     wanted: list[tuple[str, str, Obj]] = [
         *(
             ("namespaces", "", {"metadata": {"name": name}})
@@ -235,7 +237,11 @@ def bootstrap(registry: Registry, *, client_ca: str) -> None:
                     "name": "kubernetes",
                     "labels": {"component": "apiserver", "provider": "kubernetes"},
                 },
-                "spec": {"ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+                "spec": {
+                    "clusterIP": first,
+                    "clusterIPs": [first],
+                    "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
+                },
             },
         ),
     ]
@@ -290,12 +296,12 @@ def _renew_identity(registry: Registry, holder: str) -> None:
         registry.create(leases, "kube-system", body)
 
 
-def _background(api: Api, *, client_ca: str, stopped: threading.Event) -> None:
+def _background(api: Api, *, client_ca: str, service_range: str) -> None:
     holder = f"{_identity()}_{uuid.uuid4()}"
-    pause = 0.2
-    while not stopped.wait(pause):
+    pause, clock = 0.2, threading.Event()
+    while not clock.wait(pause):
         try:
-            bootstrap(api.registry, client_ca=client_ca)
+            bootstrap(api.registry, client_ca=client_ca, service_range=service_range)
             api.health.mark_bootstrapped()
             _renew_identity(api.registry, holder)
             pause = _RENEW
@@ -337,11 +343,12 @@ def _prepare(flags: dict[str, str], version: str) -> ApiServer:
         keyfile=flags.get("etcd-keyfile", ""),
     )
     hub = Hub(store)
+    service_range = flags.get("service-cluster-ip-range", "10.0.0.0/24")
     api = Api(
         store,
         hub,
         version=version.removeprefix("v"),
-        service_range=flags.get("service-cluster-ip-range", "10.0.0.0/24"),
+        service_range=service_range,
         token_auth=flags.get("enable-bootstrap-token-auth") == "true",
     )
     authority = flags.get("client-ca-file", "")
@@ -363,7 +370,7 @@ def _prepare(flags: dict[str, str], version: str) -> ApiServer:
     threading.Thread(
         target=_background,
         args=(api,),
-        kwargs={"client_ca": client_ca, "stopped": threading.Event()},
+        kwargs={"client_ca": client_ca, "service_range": service_range},
         daemon=True,
     ).start()
     return server

@@ -3,8 +3,8 @@
 One process leads by lease; in it every controller is a step that looks at the whole cluster
 whenever something changes. There are controllers for nodes, pods, Deployments, ReplicaSets,
 DaemonSets, Jobs, disruption budgets, certificate requests, bootstrap tokens, namespaces, garbage
-and events; there are none for StatefulSets, CronJobs, endpoints, volumes, quotas, service accounts or
-autoscaling.
+and events; there are none for StatefulSets, CronJobs, endpoints, volumes, quotas, service accounts
+or autoscaling.
 """
 
 import sys
