@@ -135,7 +135,7 @@ def down(
             hostsetup.close_way_out(lab)
             inventory.remove(lab)
         base.remove_tree(directory)
-    hostsetup.restore_limits(labs)
+    hostsetup.restore(labs)
 
 
 def status(name: str, *, labs: Path = places.LABS) -> LabStatus:
@@ -243,7 +243,7 @@ def _resumed(lab: Lab, wish: Wish) -> Lab:
 
 def _bring_up(lab: Lab, wanted: tuple[Node, ...], *, progress: Callable[[str], None]) -> None:
     """Make what is missing of the lab, boot the `wanted` nodes and write the inventory."""
-    hostsetup.raise_limits(lab.directory.parent, real=lab.source is Source.REAL)
+    hostsetup.prepare(lab.directory.parent, real=lab.source is Source.REAL)
     cgroups.make(lab.cgroup)
     seed.make_keys(lab)
     if not network.exists(lab):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from kubeops.errors import UsageError
-from kubeops.lab import cgroups
+from kubeops.lab import cgroups, shell
 
 # program: the Debian package that has it
 PROGRAMS = {
@@ -51,6 +51,9 @@ def _missing_programs(*, real: bool) -> list[str]:
 
 
 def _missing_in_kernel() -> list[str]:
+    # Modules that mount(8) and losetup(8) would load by themselves, and that show only when loaded.
+    if shutil.which("modprobe"):
+        shell.attempt("modprobe", "--all", "overlay", "ext4", "loop")
     known = Path("/proc/filesystems").read_text().split()
     problems = [f"the kernel has no {name}" for name in ("overlay", "ext4") if name not in known]
     if not Path("/dev/loop-control").exists():
@@ -63,7 +66,7 @@ def _cure(*, real: bool) -> str:
     packages = sorted({package for name, package in wanted.items() if not shutil.which(name)})
     if packages:
         return f"apt-get install {' '.join(packages)}"
-    return "modprobe -a overlay ext4 loop"
+    return "use a kernel that has them: Debian's own do"
 
 
 def _wanted(*, real: bool) -> dict[str, str]:
