@@ -66,12 +66,15 @@ class KnownHosts:
     files: tuple[Path, ...]
     accept_new: bool = False
 
-    def kinds(self, name: str) -> tuple[str, ...]:
+    def kinds(self, *, host: str, name: str) -> tuple[str, ...]:
         """Return the kinds of key known for `name`, so that the host can be asked for one of them.
 
         A host has keys of several kinds; were it left to choose, it could show one never seen.
+
+        Raises:
+            HostKeyError: a file cannot be read.
         """
-        known = self._about(name) or self._about(_bare(name))
+        known = self._about(name, host) or self._about(_bare(name), host)
         return tuple(dict.fromkeys(entry.key.kind for entry in known if not entry.marker))
 
     def check(self, key: Key, *, host: str, name: str) -> None:
@@ -85,8 +88,8 @@ class KnownHosts:
         Raises:
             HostKeyError: the key is unknown, changed or revoked, or could not be recorded.
         """
-        entries = self._about(name)
-        elsewhere = self._about(_bare(name))
+        entries = self._about(name, host)
+        elsewhere = self._about(_bare(name), host)
         for entry in (*entries, *elsewhere):
             if entry.marker == "@revoked" and entry.key == key:
                 raise HostKeyError(
@@ -109,8 +112,15 @@ class KnownHosts:
             raise _unknown(key, files=self.files, host=host, name=name)
         record(key, name=name, file=self._first(host), host=host)
 
-    def _about(self, name: str) -> list[Entry]:
-        return [entry for entry in read(self.files) if entry.names(name)]
+    def _about(self, name: str, host: str) -> list[Entry]:
+        try:
+            return [entry for entry in read(self.files) if entry.names(name)]
+        except OSError as error:
+            raise HostKeyError(
+                f"{host}: its host key cannot be checked: {error.filename}: {error.strerror}",
+                host=host,
+                hint=f"make it readable, or remove it: ls -l {error.filename}",
+            ) from error
 
     def _first(self, host: str) -> Path:
         if self.files:

@@ -6,6 +6,7 @@ the inventory decides.
 
 import getpass
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +50,8 @@ class Target:
     jump: "Target | None"
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.address}:{self.port}"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.user}@{address}:{self.port}"
 
     @property
     def try_it(self) -> str:
@@ -59,9 +61,10 @@ class Target:
         while hop is not None:
             hops.insert(0, str(hop))
             hop = hop.jump
-        key = f" -i {self.key}" if self.key else ""
-        jump = f" -J {','.join(hops)}" if hops else ""
-        return f"ssh{key}{jump} -p {self.port} {self.user}@{self.address} true"
+        key = ("-i", str(self.key)) if self.key else ()
+        jump = ("-J", ",".join(hops)) if hops else ()
+        login = ("-p", str(self.port), f"{self.user}@{self.address}")
+        return shlex.join(("ssh", *key, *jump, *login, "true"))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """One login on one machine: made on first use, kept alive, made again when it has died."""
 
-import errno
 import logging
 import socket
 import threading
@@ -18,7 +17,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from kubeops.errors import AuthenticationError, HostKeyError, TransportError
+from kubeops.errors import TransportError
 from kubeops.transport.hostkeys import Key
 from kubeops.transport.ssh_auth import KeyLogin
 from kubeops.transport.ssh_config import Target
@@ -35,8 +34,8 @@ class Patience:
     """How long connecting may take, in seconds, and how often it is tried.
 
     Attributes:
-        connect: for the TCP connection.
-        banner: until the server has greeted and the keys are exchanged.
+        connect: for the TCP connection, and then for the greeting and the exchange of keys.
+        banner: of that, until the server has greeted.
         auth: for each answer during the login.
         channel: for the answer to a new command, or to a new connection through a jump host.
         attempts: on errors of the network and while the server sends no greeting; a refused key
@@ -46,8 +45,8 @@ class Patience:
         lost: after which a connection whose data nobody acknowledges is given up.
     """
 
-    connect: float = 10.0
-    banner: float = 15.0
+    connect: float = 15.0
+    banner: float = 10.0
     auth: float = 30.0
     channel: float = 30.0
     attempts: int = 4
@@ -168,6 +167,7 @@ class Session:
             ) from error
 
     def _attempt(self, target: Target) -> "fabric.Connection":
+        kinds = target.known_hosts.kinds(host=self._host, name=target.known_as)
         gateway = self._gateway(target)
         connection = fabric.Connection(
             target.address,
@@ -176,13 +176,13 @@ class Session:
             gateway=gateway,
             # Nothing of what Fabric would read by itself: all was resolved already.
             config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
-            connect_timeout=target.connect_timeout or self._patience.connect,
             connect_kwargs={
+                "timeout": target.connect_timeout or self._patience.connect,
                 "banner_timeout": self._patience.banner,
                 "auth_timeout": self._patience.auth,
                 "channel_timeout": self._patience.channel,
                 "auth_strategy": KeyLogin(self._host, target),
-                "transport_factory": _Wire(target, self._patience),
+                "transport_factory": _Wire(kinds, self._patience),
             },
         )
         connection.client.set_missing_host_key_policy(_HostKeyCheck(self._host, target))
@@ -209,9 +209,14 @@ class Session:
 
 @dataclass(frozen=True)
 class _Wire:
-    """Makes Paramiko's transport for a target, before the first byte is sent."""
+    """Makes Paramiko's transport, before the first byte is sent.
 
-    target: Target
+    Attributes:
+        kinds: the host keys that are known: one of these is asked for first.
+        patience: the limits.
+    """
+
+    kinds: tuple[str, ...]
     patience: Patience
 
     def __call__(self, sock: Any, **options: Any) -> "paramiko.Transport":
@@ -223,9 +228,8 @@ class _Wire:
                     socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.patience.lost * 1000)
                 )
         transport = paramiko.Transport(sock, **options)
-        transport.handshake_timeout = self.patience.banner
-        known = self.target.known_hosts.kinds(self.target.known_as)
-        wanted = [name for kind in known for name in (_RSA if kind == "ssh-rsa" else (kind,))]
+        transport.handshake_timeout = self.patience.connect
+        wanted = [name for kind in self.kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))]
         offer = transport.get_security_options()
         usual = offer.key_types
         offer.key_types = tuple(
@@ -254,7 +258,7 @@ def _worth_another_try(error: BaseException) -> bool:
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, paramiko.ChannelException):
         return bool(error.code != _PROHIBITED)
-    if isinstance(error, (paramiko.IncompatiblePeer, AuthenticationError, HostKeyError)):
+    if isinstance(error, paramiko.IncompatiblePeer):
         return False
     return isinstance(error, (paramiko.SSHException, EOFError, OSError))
 
@@ -269,7 +273,7 @@ def _said(error: BaseException) -> str:
     if "protocol banner" in text or "No existing session" in text:
         return "something accepts the connection but does not greet as an SSH server in time"
     if isinstance(error, paramiko.ChannelException):
-        return f"the jump host cannot reach it: {error.text or errno.errorcode.get(error.code, '')}"
+        return f"the jump host cannot reach it: {error.text}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return text or "the connection was closed"

@@ -17,3 +17,7 @@ def test_output_is_masked() -> None:
         result.must()
     assert "s3cret" not in f"{caught.value}{caught.value.output}"
     assert result.must(3) is result
+
+
+def test_an_empty_secret_masks_nothing() -> None:
+    assert Command(argv=("echo", "ab"), secrets=("",)).shown == "echo ab"

@@ -124,7 +124,7 @@ def test_another_kind_of_key_is_a_change(tmp_path: Path) -> None:
 def test_one_of_several_keys_is_enough(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"10.0.0.11 {A.text}", f"10.0.0.11 {R.text}", f"10.0.0.11 {B.text}")
     check(hosts, B)
-    assert hosts.kinds("10.0.0.11") == ("ssh-ed25519", "ssh-rsa")
+    assert hosts.kinds(host="cp1", name="10.0.0.11") == ("ssh-ed25519", "ssh-rsa")
 
 
 def test_revoked_wins(tmp_path: Path) -> None:
@@ -174,3 +174,8 @@ def test_two_runs_record_at_once(tmp_path: Path) -> None:
 
 def test_text_is_what_the_file_holds() -> None:
     assert A.text == f"ssh-ed25519 {base64.b64encode(A.blob).decode()}"
+
+
+def test_a_file_that_cannot_be_read_is_no_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(HostKeyError, match=f"cp1: its .* cannot be checked: {tmp_path}: Is a dir"):
+        check(KnownHosts(files=(tmp_path,), accept_new=True), A)

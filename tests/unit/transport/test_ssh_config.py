@@ -84,7 +84,7 @@ def chain(target: Target | None) -> list[str]:
         ("bastion", ["ops@bastion:22"]),
         ("me@bastion:2200", ["me@bastion:2200"]),
         ("ssh://me@bastion:2200", ["me@bastion:2200"]),
-        ("me@[fd00::1]:2200", ["me@fd00::1:2200"]),
+        ("me@[fd00::1]:2200", ["me@[fd00::1]:2200"]),
         ("a@one,b@two:3", ["b@two:3", "a@one:22"]),
         ("none", []),
     ],
