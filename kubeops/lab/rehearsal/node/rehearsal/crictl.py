@@ -35,6 +35,7 @@ LIST = Spec(
     short={"o": "output", "a": "all", "q": "quiet", "s": "state", "p": "pod", "l": "latest"},
 )
 SHORT_ID = 13
+NARROWEST = 20
 Row = Sequence[str]
 
 
@@ -441,12 +442,10 @@ def _size(count: int) -> str:
 
 
 def _table(head: Row, rows: Sequence[Row]) -> None:
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    widths = [max(width, 17 if i == 0 else 0) for i, width in enumerate(widths)]
+    widths = [max(NARROWEST, 3 + max(len(row[i]) for row in [head, *rows])) for i in range(len(head) - 1)]
     for row in [head, *rows]:
-        files.say(
-            "".join(cell.ljust(width + 3) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        files.say("".join(cells) + row[-1])
 
 
 def _json(value: Any) -> None:

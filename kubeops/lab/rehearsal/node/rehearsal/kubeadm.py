@@ -58,7 +58,9 @@ def run(argv: Sequence[str], version: str) -> int:
 def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
     """Return the verb a command line names, and what is left of the line."""
     verbs = _verbs()
-    groups = {name.rpartition(" ")[0] for name in verbs}
+    groups = {
+        " ".join(parts[:count]) for parts in map(str.split, verbs) for count in range(len(parts))
+    }
     words: list[str] = []
     rest = list(argv)
     leading: list[str] = []
@@ -88,10 +90,14 @@ def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
 def _verbs() -> dict[str, Verb]:
     """Return the verbs by name. Their modules are loaded here, so that `kubeadm version` stays quick to load."""
     from rehearsal import (  # noqa: PLC0415 - see above
+        kubeadm_certs,
+        kubeadm_config_verbs,
         kubeadm_init,
         kubeadm_join,
         kubeadm_reset,
         kubeadm_token,
+        kubeadm_upgrade,
+        kubeadm_upgrade_plan,
     )
 
     return {
@@ -104,6 +110,12 @@ def _verbs() -> dict[str, Verb]:
         "token list": Verb(kubeadm_token.show, kubeadm_token.SPEC),
         "token delete": Verb(kubeadm_token.delete, kubeadm_token.SPEC),
         "token generate": Verb(kubeadm_token.generate, kubeadm_token.SPEC),
+        "upgrade plan": Verb(kubeadm_upgrade_plan.plan, kubeadm_upgrade_plan.PLAN),
+        "upgrade diff": Verb(kubeadm_upgrade_plan.diff, kubeadm_upgrade_plan.DIFF),
+        "upgrade apply": Verb(kubeadm_upgrade.apply, kubeadm_upgrade.APPLY),
+        "upgrade node": Verb(kubeadm_upgrade.node, kubeadm_upgrade.NODE),
+        **{name: Verb(*entry) for name, entry in kubeadm_certs.VERBS.items()},
+        **{name: Verb(*entry) for name, entry in kubeadm_config_verbs.VERBS.items()},
     }
 
 

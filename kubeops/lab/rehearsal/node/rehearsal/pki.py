@@ -177,6 +177,11 @@ def parse_key(pem: bytes) -> Key:
     return key
 
 
+def parse_certificate(pem: bytes) -> x509.Certificate:
+    """Read a certificate from PEM."""
+    return x509.load_pem_x509_certificate(pem)
+
+
 def pin(certificate: x509.Certificate) -> str:
     """Return the hash `kubeadm join` takes as --discovery-token-ca-cert-hash."""
     public = certificate.public_key().public_bytes(

@@ -1,0 +1,393 @@
+"""`kubeadm upgrade apply` and `kubeadm upgrade node`.
+
+The phases of `apply`: preflight, control-plane, upload-config, kubeconfig, kubelet-config, bootstrap-token, addon,
+post-upgrade; of `node`: preflight, control-plane, kubeconfig, kubelet-config, addon, post-upgrade. The health check looks
+at nodes and manifests; the job that the real kubeadm runs as a trial is not made. `--dry-run` changes nothing and
+leaves its folder below /etc/kubernetes/tmp behind, as the real one does.
+"""
+
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rehearsal import files, kubeadm_addons, kubeadm_config, kubeadm_kubelet
+from rehearsal import kubeadm_objects as objects
+from rehearsal import kubeadm_preflight as preflight
+from rehearsal.apierrors import ApiError, UnreachableError
+from rehearsal.client import Client
+from rehearsal.cobra import Given, Spec
+from rehearsal.kubeadm_common import CONFIG, Context, KubeadmError, pinned
+from rehearsal.kubeadm_staticpods import Replacement
+from rehearsal.kubeadm_upgrade_policy import judge
+from rehearsal.version import Version, parse
+
+COMMON = CONFIG | Spec(
+    values=("ignore-preflight-errors", "patches", "skip-phases", "feature-gates"),
+    switches=("dry-run", "etcd-upgrade", "certificate-renewal"),
+    defaults=("etcd-upgrade", "certificate-renewal"),
+)
+APPLY = COMMON | Spec(
+    switches=(
+        "yes", "force", "print-config", "allow-experimental-upgrades", "allow-release-candidate-upgrades",
+    ),
+    short={"y": "yes", "f": "force"},
+)  # fmt: skip
+NODE = COMMON
+PHASES = (
+    "preflight", "control-plane", "upload-config", "kubeconfig", "kubelet-config", "bootstrap-token", "addon",
+    "post-upgrade",
+)  # fmt: skip
+ENV_BACKUP_UNTIL = 36
+NO_RULES = "kubeadm-kubelet-env"
+
+
+@dataclass(kw_only=True)
+class Upgrade:
+    """One run on one node.
+
+    Args:
+        context: the surroundings.
+        given: the command line.
+        settings: the part of UpgradeConfiguration for this verb.
+        document: the whole UpgradeConfiguration, for its timeouts.
+        client: an administrator's client on a control plane, the kubelet's on a worker.
+        cluster: the complete ClusterConfiguration as kept in the cluster.
+        target: the release to go to.
+    """
+
+    context: Context
+    given: Given
+    settings: Mapping[str, Any]
+    document: Mapping[str, Any]
+    client: Client
+    cluster: dict[str, Any]
+    target: Version
+    control_plane: bool = True
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The checks that must not stop us."""
+        return (
+            *self.given.values("ignore-preflight-errors"),
+            *(self.settings.get("ignorePreflightErrors") or ()),
+        )
+
+    @property
+    def skipped(self) -> set[str]:
+        """The phases that are left out."""
+        return {*self.given.values("skip-phases"), *(self.settings.get("skipPhases") or ())}
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing is to change."""
+        return self.given.switch("dry-run") or bool(self.settings.get("dryRun"))
+
+    def on(self, flag: str, name: str) -> bool:
+        """Whether something that is on by default is left on, by flag and by configuration."""
+        return self.given.switch(flag) and self.settings.get(name) is not False
+
+    def check_machine(self) -> None:
+        """Check that we are able to upgrade anything here."""
+        name = _node_name(self.context)
+        checks = preflight.Checks(context=self.context, name=name, target=str(self.target))
+        preflight.run([checks.runtime, checks.system], ignore=self.ignored)
+
+    def pull(self) -> None:
+        """Fetch the new images."""
+        files.say("[upgrade/preflight] Pulling images required for setting up a Kubernetes cluster")
+        files.say("[upgrade/preflight] This might take a minute or two, depending on the speed of your internet connection")
+        files.say("[upgrade/preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
+        checks = preflight.Checks(context=self.context, name="", target=str(self.target))
+        local = self.cluster["etcd"].get("local", {})
+        pulled = checks.pulled(
+            repository=self.cluster["imageRepository"], etcd_tag=local.get("imageTag", "")
+        )
+        preflight.run([pulled], ignore=self.ignored)
+
+    def replace(self) -> None:
+        """Replace the static pods."""
+        Replacement(
+            context=self.context,
+            cluster=self.cluster | {"kubernetesVersion": str(self.target)},
+            target=self.target,
+            renew=self.on("certificate-renewal", "certificateRenewal"),
+            etcd=self.on("etcd-upgrade", "etcdUpgrade"),
+            timeout=kubeadm_config.timeouts(self.document)["upgradeManifests"],
+        ).run()
+        files.say(
+            "[upgrade/control-plane] The control plane instance for this node was successfully upgraded!"
+        )
+
+    def kubelet_config(self) -> None:
+        """Write the kubelet's configuration anew, keeping the old one."""
+        found = self.client.get("configmaps", "kubelet-config", namespace="kube-system")
+        folder = self.context.layout.temporary / f"kubeadm-kubelet-config-{files.now():%Y-%m-%d-%H-%M-%S}"
+        files.warn(files.klog("postupgrade.go:105", f"Using temporary directory {folder} for kubelet config. To override it set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        present = self.context.layout.kubelet / "config.yaml"
+        files.say(f"[upgrade] Backing up kubelet config file to {folder}/config.yaml")
+        if present.exists():
+            shutil.copy2(present, folder / "config.yaml")
+        first = not (self.context.layout.kubelet / "instance-config.yaml").exists()
+        kubeadm_kubelet.write_config(
+            self.context, kubeadm_kubelet.from_cluster(found), instance=first
+        )
+        files.say(
+            "[upgrade/kubelet-config] The kubelet configuration for this node was successfully upgraded!"
+        )
+
+    def addons(self) -> None:
+        """Upgrade the addons, if this was the last control plane."""
+        behind = self.behind()
+        if behind:
+            for _ in range(2):
+                files.say(
+                    "[upgrade/addon] Skipping upgrade of addons because control plane instances "
+                    f"[{' '.join(behind)}] have not been upgraded"
+                )
+            return
+        kubeadm_addons.apply(self.client, self.cluster, self.target, {})
+
+    def behind(self) -> list[str]:
+        """Return the control planes whose API server does not run the target."""
+        found = self.client.list("pods", namespace="kube-system", labels="component=kube-apiserver")
+        return sorted(
+            pod["spec"]["nodeName"]
+            for pod in found["items"]
+            if not pod["spec"]["containers"][0]["image"].endswith(f":{self.target}")
+        )
+
+    def post(self) -> None:
+        """Keep the kubelet's flags file, which older kubeadms rewrite here."""
+        if self.context.version.minor >= ENV_BACKUP_UNTIL:
+            return
+        folder = self.context.layout.temporary / f"kubeadm-kubelet-env{random.randrange(10**8, 4 * 10**9)}"  # noqa: S311 - a folder's name
+        files.warn(files.klog("postupgrade.go:203", f"Using temporary directory {folder} for kubelet env file. To override it set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        files.say(f"[upgrade] Backing up kubelet env file to {folder}/kubeadm-flags.env")
+        present = self.context.layout.kubelet / "kubeadm-flags.env"
+        if present.exists():
+            shutil.copy2(present, folder / "kubeadm-flags.env")
+
+    def finish_dry(self, verb: str) -> int:
+        """End a dry run."""
+        folder = self.context.layout.temporary / f"kubeadm-upgrade-{verb}-dryrun{random.randrange(10**8, 4 * 10**9)}"  # noqa: S311 - a folder's name
+        files.warn(files.klog("constants.go:626", f"Using dry-run directory {folder}. To override it, set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        files.say("[upgrade/successful] Finished dryrunning successfully!")
+        return 0
+
+
+def apply(context: Context, given: Given) -> int:
+    """Run `kubeadm upgrade apply VERSION`.
+
+    Raises:
+        KubeadmError: it stopped.
+    """
+    pinned(given.words, 1, f"accepts at most 1 arg(s), received {len(given.words)}")
+    upgrade, current = _load_apply(context, given)
+    files.say("[upgrade/preflight] Running preflight checks")
+    upgrade.check_machine()
+    files.say("[upgrade] Running cluster health checks")
+    _check_health(upgrade)
+    files.say(f'[upgrade/preflight] You have chosen to upgrade the cluster version to "{upgrade.target}"')
+    files.say(f"[upgrade/versions] Cluster version: {current}")
+    files.say(f"[upgrade/versions] kubeadm version: {context.version.full}")
+    force = given.switch("force") or bool(upgrade.settings.get("forceUpgrade"))
+    kubelets = _kubelets(upgrade.client)
+    judge(target=upgrade.target, cluster=current, kubeadm=context.version, kubelets=kubelets).enforce(force=force)
+    if not (given.switch("yes") or force or upgrade.dry):
+        _confirm()
+    upgrade.pull()
+    context.reached("preflight")
+    if upgrade.dry:
+        return upgrade.finish_dry("apply")
+    skipped = upgrade.skipped
+    limit = files.go_duration(kubeadm_config.timeouts(upgrade.document)["upgradeManifests"])
+    if "control-plane" not in skipped:
+        files.say(
+            f'[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version "{upgrade.target}" '
+            f"(timeout: {limit})..."
+        )
+        upgrade.replace()
+        context.reached("control-plane")
+    upgrade.cluster["kubernetesVersion"] = str(upgrade.target)
+    if "upload-config" not in skipped:
+        objects.upload_kubeadm_config(upgrade.client, upgrade.cluster)
+        kept = upgrade.client.get("configmaps", "kubelet-config", namespace="kube-system")
+        objects.upload_kubelet_config(upgrade.client, kubeadm_kubelet.from_cluster(kept))
+        context.reached("upload-config")
+    if "kubeconfig" not in skipped:
+        files.say("[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!")
+    if "kubelet-config" not in skipped:
+        upgrade.kubelet_config()
+        context.reached("kubelet-config")
+    if "bootstrap-token" not in skipped:
+        files.say("[upgrade/bootstrap-token] Configuring bootstrap token and cluster-info RBAC rules")
+        objects.bootstrap_rules(upgrade.client)
+    if "addon" not in skipped:
+        upgrade.addons()
+        context.reached("addon")
+    if "post-upgrade" not in skipped:
+        upgrade.post()
+    files.say()
+    files.say(f'[upgrade] SUCCESS! A control plane node of your cluster was upgraded to "{upgrade.target}".')
+    files.say()
+    files.say("[upgrade] Now please proceed with upgrading the rest of the nodes by following the right order.")
+    return 0
+
+
+def node(context: Context, given: Given) -> int:
+    """Run `kubeadm upgrade node`.
+
+    Raises:
+        KubeadmError: it stopped.
+    """
+    pinned(given.words, 0, f'unknown command "{" ".join(given.words)}" for "kubeadm upgrade node"')
+    document = _document(given)
+    control_plane = (context.layout.manifests / "kube-apiserver.yaml").exists()
+    client = context.client("admin" if control_plane else "kubelet")
+    cluster = _from_cluster(client, prefix="upgrade")
+    upgrade = Upgrade(
+        context=context,
+        given=given,
+        settings=document.get("node") or {},
+        document=document,
+        client=client,
+        cluster=cluster,
+        target=parse(cluster["kubernetesVersion"]),
+        control_plane=control_plane,
+    )
+    _known_phases(upgrade.skipped)
+    skipped = upgrade.skipped
+    files.say("[upgrade/preflight] Running pre-flight checks")
+    upgrade.check_machine()
+    if control_plane:
+        upgrade.pull()
+    else:
+        files.say("[upgrade/preflight] Skipping prepull. Not a control plane node.")
+    context.reached("preflight")
+    if upgrade.dry:
+        return upgrade.finish_dry("node")
+    if not control_plane:
+        files.say("[upgrade/control-plane] Skipping phase. Not a control plane node.")
+        files.say("[upgrade/kubeconfig] Skipping phase. Not a control plane node.")
+    elif "control-plane" not in skipped:
+        files.say(
+            "[upgrade/control-plane] Upgrading your Static Pod-hosted control plane instance to version "
+            f'"{upgrade.target}"...'
+        )
+        upgrade.replace()
+        files.say("[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!")
+        context.reached("control-plane")
+    if "kubelet-config" not in skipped:
+        upgrade.kubelet_config()
+        context.reached("kubelet-config")
+    if control_plane and "addon" not in skipped:
+        upgrade.addons()
+        context.reached("addon")
+    elif not control_plane:
+        for addon in ("coredns", "kube-proxy"):
+            files.say(f"[upgrade/addon] Skipping the addon/{addon} phase. Not a control plane node.")
+    if "post-upgrade" not in skipped:
+        upgrade.post()
+    return 0
+
+
+def _load_apply(context: Context, given: Given) -> tuple[Upgrade, Version]:
+    document = _document(given)
+    settings = document.get("apply") or {}
+    wanted = given.words[0] if given.words else settings.get("kubernetesVersion", "")
+    if not wanted:
+        raise KubeadmError("missing one or more required arguments. Required arguments: [version]")
+    client = context.client()
+    cluster = _from_cluster(client, prefix="upgrade")
+    target = kubeadm_config.wanted_version({"kubernetesVersion": wanted}, context.version)
+    upgrade = Upgrade(
+        context=context,
+        given=given,
+        settings=settings,
+        document=document,
+        client=client,
+        cluster=cluster,
+        target=target,
+    )
+    _known_phases(upgrade.skipped)
+    return upgrade, parse(cluster["kubernetesVersion"])
+
+
+def _document(given: Given) -> dict[str, Any]:
+    if not given.has("config"):
+        return {}
+    documents = kubeadm_config.read(given.value("config"))
+    kubeadm_config.check_documents(documents, "UpgradeConfiguration")
+    return documents["UpgradeConfiguration"]
+
+
+def _from_cluster(client: Client, *, prefix: str) -> dict[str, Any]:
+    try:
+        return kubeadm_config.from_cluster(client, prefix=prefix, timeout=60.0)
+    except (KubeadmError, ApiError, UnreachableError) as error:
+        raise KubeadmError(f"[{prefix}/config] FATAL: {error}") from error
+
+
+def _known_phases(names: Sequence[str] | set[str]) -> None:
+    for name in names:
+        if name.split("/")[0] not in PHASES:
+            raise KubeadmError(f"invalid phase name: {name}")
+
+
+def _node_name(context: Context) -> str:
+    import socket  # noqa: PLC0415 - one use
+
+    del context
+    return socket.gethostname().lower()
+
+
+def _kubelets(client: Client) -> list[Version]:
+    nodes = client.list("nodes")["items"]
+    return [parse(node["status"]["nodeInfo"]["kubeletVersion"]) for node in nodes]
+
+
+def _check_health(upgrade: Upgrade) -> None:
+    nodes = upgrade.client.list("nodes", labels="node-role.kubernetes.io/control-plane")["items"]
+    sick = [
+        node["metadata"]["name"]
+        for node in nodes
+        if not any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+    ]
+    missing = [
+        name
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        if not (upgrade.context.layout.manifests / f"{name}.yaml").exists()
+    ]
+    lines = []
+    ignored = {name.lower() for name in upgrade.ignored}
+    if sick and not ignored & {"controlplanenodesready", "all"}:
+        lines.append(f"\t[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the cluster: [{' '.join(sick)}]")
+    if missing and not ignored & {"staticpodmanifest", "all"}:
+        lines.append(
+            "\t[ERROR StaticPodManifest]: the control plane seems to be Static Pod-hosted, but some of the manifests "
+            f"don't seem to exist on disk. This probably means you're running 'kubeadm upgrade' on a remote machine, "
+            f"which is not supported for a Static Pod-hosted cluster. Manifest files not found: {missing}"
+        )
+    if lines:
+        listed = "\n".join(lines)
+        raise KubeadmError(
+            "error execution phase preflight: [upgrade/health] FATAL: [preflight] Some fatal errors occurred:\n"
+            f"{listed}\n[preflight] If you know what you are doing, you can make a check non-fatal with "
+            "`--ignore-preflight-errors=...`"
+        )
+
+
+def _confirm() -> None:
+    print("[upgrade] Are you sure you want to proceed? [y/N]: ", end="", flush=True)
+    try:
+        answer = input()
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise KubeadmError("error execution phase preflight: won't proceed; the user didn't answer (Y|y) in order to continue")
