@@ -84,7 +84,8 @@ class HostFacts:
     swap: int
     """Bytes of all swap that is on; 0 when none is."""
     disk_free: Mapping[str, int]
-    """Free bytes by directory: /, /var/lib/{etcd,containerd,kubelet}, /etc/kubernetes."""
+    """Free bytes by directory: /, /var/lib/{etcd,containerd,kubelet}, /var/cache/apt and
+    /etc/kubernetes; of one that is not there yet, those of its nearest parent."""
     addresses: tuple[str, ...]
     cgroup: str
     """`stat -fc %T /sys/fs/cgroup`: cgroup2fs or tmpfs."""
@@ -97,12 +98,13 @@ class HostFacts:
     packages: Mapping[str, Package]
     """Packages that are wholly installed, of those kubeops asks for."""
     units: Mapping[str, Unit]
+    """By full name (`kubelet.service`); those systemd does not know are left out."""
     listeners: tuple[Listener, ...]
     files: Mapping[str, FileFacts]
     programs: frozenset[str]
     """Programs found on the PATH, of those kubeops asks for."""
     container_runtime: str | None = None
-    """Version of containerd; None when it is not installed."""
+    """Upstream version of containerd, such as 2.1.9; None when it is not installed."""
     sandbox_image: str | None = None
     """The sandbox (pause) image containerd is configured for."""
     kubeadm: KubeVersion | None = None
