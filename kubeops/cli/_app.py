@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kubeops.render.screen import Screen
 
-_NOT_REPEATED = frozenset({"plan", "yes", "approve", "json", "verbose"})
+MODES = frozenset({"plan", "yes", "approve", "json", "verbose"})
 """Options that say how this call runs, not what it is about."""
 
 
@@ -154,9 +154,7 @@ def command(
                     options=common,
                     screen=screen,
                     given=_given(options, values),
-                    values={
-                        name: value for name, value in values.items() if name not in _NOT_REPEATED
-                    },
+                    values={name: value for name, value in values.items() if name not in MODES},
                 )
                 report = body(call, **own)
                 if report is not None:
@@ -198,7 +196,7 @@ def boundary(verb: str, *, screen: "Screen") -> Iterator[None]:
 def _given(options: tuple[Option, ...], values: dict[str, Value]) -> tuple[str, ...]:
     words: list[str] = []
     for option in options:
-        if option.attribute not in _NOT_REPEATED:
+        if option.attribute not in MODES:
             words += option.typed(values.get(option.attribute))
     return tuple(words)
 

@@ -4,10 +4,10 @@ from types import ModuleType
 
 from invoke.collection import Collection
 
-from kubeops.cli import cluster, dev, inventory, lab, runs
+from kubeops.cli import cluster, dev, inventory, lab, lock, runs
 from kubeops.cli._app import Verb
 
-NOUNS = (cluster, inventory, runs, lab, dev)
+NOUNS = (cluster, inventory, runs, lock, lab, dev)
 """Modules that declare verbs. Top-level verbs may live in any of them."""
 
 

@@ -1,7 +1,9 @@
 """Past runs: what they did, how they ended, and how to go on."""
 
-from kubeops.cli._app import Invocation, Report, command, typed
-from kubeops.cli._options import ANY, Option, meant
+from invoke.context import Context
+
+from kubeops.cli._app import MODES, Invocation, Report, command, typed
+from kubeops.cli._options import ANY, APPROVE, PLAN, YES, Option, meant
 from kubeops.engine.runs import find_run, list_runs, state_directory
 from kubeops.errors import UsageError
 from kubeops.model.run import RunRecord, RunState
@@ -29,6 +31,27 @@ def show(_call: Invocation, *, run: str | None, cluster: str | None) -> Report:
     record = chosen(run, cluster=cluster)
     following = (typed("runs.resume", "--run", record.run_id),) if record.state in _OPEN else ()
     return Report(data=record, text=render(record, following=following))
+
+
+@command("runs.resume", RUN, CLUSTER, PLAN, YES, APPROVE, *ANY)
+def resume(call: Invocation, *, run: str | None, cluster: str | None) -> None:
+    """Go on with a run that failed, was interrupted or killed: its verb again, observed anew."""
+    record = chosen(run, cluster=cluster)
+    if record.state not in _OPEN:
+        raise UsageError(
+            f"run {record.run_id} ({record.kind}) is {record.state}: there is nothing to resume",
+            hint=f"{typed('runs.list')} shows which runs did not end",
+        )
+    from kubeops.cli.namespace import namespace
+
+    options = record.arguments["options"]
+    if not isinstance(options, dict):
+        raise UsageError(
+            f"run {record.run_id} does not say how it was called",
+            hint=f"type its verb again: {typed(record.kind)}",
+        )
+    verb = namespace()[str(record.arguments["verb"])]
+    verb(Context(), **{**options, **{name: getattr(call.options, name) for name in MODES}})
 
 
 def chosen(run_id: str | None, *, cluster: str | None = None) -> RunRecord:

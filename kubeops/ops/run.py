@@ -12,6 +12,7 @@ from kubeops.model.event import Sink
 from kubeops.model.run import Outcome
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
+from kubeops.transport.base import Runner
 
 
 def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: Sink) -> Outcome:
@@ -35,9 +36,8 @@ def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: 
         digest=plan.digest,
         since=session.clock.now(),
     )
-    keeper = session.transport.runner(_keeper(session))
     with (
-        Lock.acquire(keeper, owner, clock=session.clock, sink=sink),
+        Lock.acquire(lock_keeper(session), owner, clock=session.clock, sink=sink),
         Journal.create(
             session.state,
             cluster=plan.cluster,
@@ -69,11 +69,11 @@ def refuse_if_running(session: Session) -> None:
         LockedError: another run holds the cluster.
     """
     try:
-        refuse_if_held(session.transport.runner(_keeper(session)))
+        refuse_if_held(lock_keeper(session))
     except TransportError:
         return
 
 
-def _keeper(session: Session) -> str:
-    """The host that keeps the cluster's lock."""
-    return session.desired.control_planes[0].name
+def lock_keeper(session: Session) -> Runner:
+    """Return the runner of the host that keeps the cluster's lock: the first control plane."""
+    return session.transport.runner(session.desired.control_planes[0].name)
