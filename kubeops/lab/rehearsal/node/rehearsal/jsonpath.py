@@ -125,6 +125,8 @@ def _path(text: str) -> _Path:
         match = _STEP.match(text, position)
         if not match:
             raise TemplateError(f"unrecognized character in action: {text[position]!r}")
+        if match["filter"] and not _FILTER.match(match["filter"]):
+            raise TemplateError(f"rehearsal: filter {match['filter']!r} is not supported")
         steps.append(match[0])
         position = match.end()
     return _Path(tuple(steps))
@@ -201,8 +203,8 @@ def _deep(name: str, value: Any) -> list[Any]:
 
 def _passes(text: str, root: Any, item: Any) -> bool:
     match = _FILTER.match(text)
-    if not match:
-        raise TemplateError(f"rehearsal: filter {text!r} is not supported")
+    if match is None:
+        return False
     values = _walk(_path(match["path"]), root, item)
     if not match["op"]:
         return bool(values)

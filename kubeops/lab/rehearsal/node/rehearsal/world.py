@@ -68,11 +68,12 @@ class Watched:
         """List and watch until stopped; meant to be a thread's target."""
         while not stopped.is_set():
             try:
-                self._watch(self._relist(), stopped)
+                self._watch(self.relist(), stopped)
             except (ApiError, UnreachableError):
                 stopped.wait(_RETRY)
 
-    def _relist(self) -> str:
+    def relist(self) -> str:
+        """List the objects anew; return the list's revision."""
         answer = self._client.list(self._resource, namespace=self._namespace)
         kind = answer["kind"].removesuffix("List")
         objects = {}
@@ -131,6 +132,11 @@ class World:
             threading.Thread(
                 target=watched.follow, args=(stopped,), name=f"watch-{plural}", daemon=True
             ).start()
+
+    def refresh(self) -> None:
+        """List every resource once, for a caller who does not follow them."""
+        for watched in self._watched.values():
+            watched.relist()
 
     def ready(self) -> bool:
         """Whether every resource has been listed once."""
