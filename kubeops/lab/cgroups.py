@@ -92,10 +92,14 @@ def end(folder: Path) -> None:
     Raises:
         GateError: a process survives; it hangs in the kernel.
     """
-    if not folder.exists():
-        return
-    (folder / "cgroup.kill").write_text("1")
-    _wait(f"the processes of cgroup {folder.name} to end", lambda: _remove(folder))
+
+    def ended() -> bool:
+        # Each time anew: a process may still be on its way in.
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "cgroup.kill").write_text("1")
+        return _remove(folder)
+
+    _wait(f"the processes of cgroup {folder.name} to end", ended)
 
 
 def _remove(folder: Path) -> bool:

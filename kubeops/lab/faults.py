@@ -120,6 +120,8 @@ def free_disk(lab: Lab, name: str) -> None:
 def _filler(lab: Lab, name: str) -> Path:
     """The file that fills the disk: seen through the node's init, whose mounts nobody else has."""
     pid = nodes.init_pid(lab, _running(lab, name))
+    if pid is None:
+        raise UsageError(f"node {name} of lab {lab.name} is between two boots", hint="ask again")
     return Path(f"/proc/{pid}/root") / FILLER
 
 

@@ -27,11 +27,11 @@ class Condition(StrEnum):
 
 
 def condition(lab: Lab, node: Node) -> Condition:
-    """How `node` is."""
-    system = lab.node_cgroup(node.name) / "system"
-    if not cgroups.populated(system):
+    """How `node` is; one that boots or shuts down is running."""
+    cgroup = lab.node_cgroup(node.name)
+    if not cgroups.populated(cgroup):
         return Condition.STOPPED
-    return Condition.FROZEN if cgroups.frozen(system) else Condition.RUNNING
+    return Condition.FROZEN if cgroups.frozen(cgroup / "system") else Condition.RUNNING
 
 
 def is_cut(lab: Lab, node: Node) -> bool:
@@ -52,7 +52,7 @@ def set_cut(lab: Lab, node: Node, *, cut: bool) -> None:
 def launch(lab: Lab, node: Node) -> None:
     """Start `node` unless it runs; `wait_for_ssh` tells when it is there."""
     cgroup = lab.node_cgroup(node.name)
-    if cgroups.populated(cgroup):
+    if condition(lab, node) is not Condition.STOPPED:
         return
     directory = lab.node_directory(node.name)
     directory.mkdir(parents=True, exist_ok=True)
@@ -105,8 +105,9 @@ def init_pid(lab: Lab, node: Node) -> int | None:
     """The process of this machine that is the init of `node`; None when it does not run."""
     for launcher in cgroups.members(lab.node_cgroup(node.name) / "launcher"):
         children = Path(f"/proc/{launcher}/task/{launcher}/children")
-        for child in children.read_text().split():
-            return int(child)
+        with contextlib.suppress(OSError):  # has ended since
+            for child in children.read_text().split():
+                return int(child)
     return None
 
 
