@@ -173,8 +173,9 @@ def _description(lab: Lab, node: Node) -> dict[str, str]:
 def _make_disk(image: Path, *, size: int) -> None:
     """Make the node's disk: ext4 in a sparse file.
 
-    A loop device and not a tmpfs: it can be filled, and etcd's fsync means there what it means on a
-    server. Nothing is kept back for root, so that a full disk is full for everybody.
+    A loop device and not a tmpfs: it keeps what a killed node wrote, it is no memory that is lost
+    for the nodes, and errors, free space and fsync are those of a disk. Nothing is kept back for
+    root, so that a full disk is full for everybody.
     """
     if image.exists():
         return
