@@ -13,6 +13,7 @@ import paramiko
 from tenacity import (
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
     stop_after_attempt,
     wait_exponential_jitter,
 )
@@ -26,6 +27,7 @@ from kubeops.transport.ssh_config import Target
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_CHANNEL_ATTEMPTS = 7  # within about a second
 _PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
@@ -118,24 +120,41 @@ class Session:
         Raises:
             TransportError: as `connection`, or the machine opens no further channel.
         """
-        for again in (True, False):
-            transport = self.connection().transport
-            try:
-                return transport.open_session(timeout=self._patience.channel)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                # Nothing was sent yet: a connection that died since the last command is made anew.
-                # One that lives is left alone, for other commands may be running on it.
-                if again and not transport.is_active():
-                    continue
-                refused = isinstance(error, paramiko.ChannelException)
-                raise TransportError(
-                    f"{self._host}: it opens no channel for a command: {error}",
-                    host=self._host,
-                    hint="is MaxSessions in its sshd_config below 10?"
-                    if refused
-                    else f"it may be overloaded or hang; try: {self._target().try_it}",
-                ) from error
-        raise AssertionError  # both turns of the loop return or raise
+        try:
+            # Tried again without harm, for nothing was sent: when the connection has died since the
+            # last command (it is made anew), and when sshd has not yet cleared away the sessions
+            # that ended a moment ago.
+            return Retrying(
+                retry=retry_if_exception_type(ConnectionError),
+                stop=stop_after_attempt(_CHANNEL_ATTEMPTS),
+                wait=wait_exponential_jitter(multiplier=0.01, jitter=0.01),
+                reraise=True,
+            )(self._open_channel)
+        except ConnectionError as error:
+            raise TransportError(
+                f"{self._host}: it opens no channel for a command: {error}",
+                host=self._host,
+                hint="is MaxSessions in its sshd_config below 10?",
+            ) from error
+        except TimeoutError as error:
+            raise TransportError(
+                f"{self._host}: it does not answer on a connection that is up",
+                host=self._host,
+                hint=f"it may be overloaded or hang; try: {self._target().try_it}",
+            ) from error
+
+    def _open_channel(self) -> "paramiko.Channel":
+        transport = self.connection().transport
+        try:
+            return transport.open_session(timeout=self._patience.channel)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            # Paramiko keeps one last error for all threads: what it raises may be about another
+            # channel. A connection that lives is left alone: other commands may be running on it.
+            if not transport.is_active():
+                raise ConnectionResetError("the connection was closed") from error
+            if str(error).startswith("Timeout"):
+                raise TimeoutError from error
+            raise ConnectionRefusedError("it refuses") from error
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -29,6 +29,7 @@ class Sshd:
     directory: Path
     port: int
     options: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
     pid: int = 0
 
     @property
@@ -53,6 +54,8 @@ class Sshd:
             "\n".join(
                 (
                     *self.options,
+                    # Not the home of who runs the tests: its .bashrc would run for each command.
+                    f"SetEnv HOME={self.directory} {' '.join(self.env)}",
                     f"ListenAddress 127.0.0.1:{self.port}",
                     *(f"HostKey {key}" for key in keys if key.suffix != ".pub"),
                     f"AuthorizedKeysFile {self.directory / 'authorized_keys'}",
@@ -115,10 +118,10 @@ class Site:
     def known_hosts(self) -> Path:
         return self.home / ".ssh/known_hosts"
 
-    def server(self, *options: str, known: bool = True) -> Sshd:
+    def server(self, *options: str, env: tuple[str, ...] = (), known: bool = True) -> Sshd:
         directory = self.home / f"sshd{len(self.servers)}"
         directory.mkdir()
-        server = Sshd(directory, free_port(), options)
+        server = Sshd(directory, free_port(), options, env)
         server.new_host_key()
         shutil.copy(f"{self.key}.pub", directory / "authorized_keys")
         server.start()

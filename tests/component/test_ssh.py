@@ -57,7 +57,7 @@ def test_both_streams_and_the_status(site: Site) -> None:
 
 
 def test_the_locale_is_fixed(site: Site) -> None:
-    runner = site.transport(site.server("SetEnv LC_ALL=de_DE.UTF-8")).runner("cp1")
+    runner = site.transport(site.server(env=("LC_ALL=de_DE.UTF-8",))).runner("cp1")
     assert run(runner, "printenv", "LC_ALL").stdout == "C\n"
 
 
@@ -435,13 +435,13 @@ class As:
         return self.session.open_channel()
 
 
-def as_ops(site: Site, *options: str, **ssh: object) -> SshRunner:
+def as_ops(site: Site, *env: str, **ssh: object) -> SshRunner:
     program = site.home / "bin/sudo"
     program.parent.mkdir()
     program.write_text(SUDO)
     program.chmod(0o755)
     path = f"PATH={program.parent}:{os.environ['PATH']}"
-    server = site.server(" ".join(("SetEnv", path, *options)))
+    server = site.server(env=(path, *env))
     runner = site.transport(server, **ssh).runner("cp1")
     return SshRunner(runner._host, As(runner._session))  # type: ignore[arg-type] # as above
 
