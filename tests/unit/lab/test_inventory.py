@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from kubeops.errors import UsageError
+from kubeops.inventory import load
 from kubeops.lab import inventory, model
 from kubeops.lab.model import Lab, Source
 from kubeops.model.desired import Role
@@ -35,6 +36,18 @@ def test_the_cluster_networks_do_not_overlap_the_lab(lab: Lab) -> None:
     assert not pods.overlaps(services)
     assert not pods.overlaps(lab.subnet)
     assert not services.overlaps(lab.subnet)
+
+
+def test_it_loads_without_a_warning(lab: Lab) -> None:
+    lab.key.touch()
+    lab.known_hosts.touch()
+    inventory.write(lab)
+    cluster = load(lab.inventory)
+    assert cluster.warnings == ()
+    assert [(host.name, host.address, host.role) for host in cluster.hosts] == [
+        (node.name, node.address, node.role) for node in lab.nodes
+    ]
+    assert cluster.endpoint == "10.231.4.1:6443"
 
 
 def test_real_packages_come_from_the_real_repository(lab: Lab) -> None:
