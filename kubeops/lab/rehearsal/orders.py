@@ -1,4 +1,5 @@
-"""Faults ordered for a node's stand-ins. The file lies on the node; the stand-ins use the orders up.
+"""Faults ordered for a node's stand-ins. The file lies on the node; the stand-ins use the orders
+up.
 
 `node/rehearsal/faults.py` says what each field does.
 """

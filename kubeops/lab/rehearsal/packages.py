@@ -1,9 +1,10 @@
-"""The stand-ins' packages as data: names, versions, dependencies, scripts and files, as in the real ones.
+"""The stand-ins' packages as data: names, versions, dependencies, scripts and files, as in the real
+ones.
 
-Every package with a program carries a copy of the stand-ins' code below /usr/lib/kubeops-rehearsal/NAME, so
-that kubeadm 1.36 and kubelet 1.35 work side by side on a node, and no file belongs to two packages. Python's compiled
-files go to a folder named after the package's version and the code's hash: a program never runs
-code compiled from another version.
+Every package with a program carries a copy of the stand-ins' code below
+/usr/lib/kubeops-rehearsal/NAME, so that kubeadm 1.36 and kubelet 1.35 work side by side on a node,
+and no file belongs to two packages. Python's compiled files go to a folder named after the
+package's version and the code's hash: a program never runs code compiled from another version.
 """
 
 import json
@@ -14,9 +15,23 @@ CODE = Path(__file__).with_name("node") / "rehearsal"
 LIBRARY = "/usr/lib/kubeops-rehearsal"
 REVISION = "1.1"
 PLUGINS = (
-    "bandwidth", "bridge", "dhcp", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap",
-    "ptp", "sbr", "static", "tuning", "vlan", "vrf",
-)  # fmt: skip
+    "bandwidth",
+    "bridge",
+    "dhcp",
+    "firewall",
+    "host-device",
+    "host-local",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "ptp",
+    "sbr",
+    "static",
+    "tuning",
+    "vlan",
+    "vrf",
+)
 CONTAINERD = ("1.7.27-1", "1.7.30-1", "2.1.4-1", "2.1.9-1")
 MODULES = {
     "kubeadm": "kubeadm",
@@ -67,9 +82,11 @@ class Package:
         summary = DESCRIPTIONS[self.name]
         return (
             f"Package: {self.name}\nVersion: {self.version}\nArchitecture: amd64\n"
-            f"Maintainer: kubeops rehearsal <rehearsal@localhost>\nSection: admin\nPriority: optional\n"
+            "Maintainer: kubeops rehearsal <rehearsal@localhost>\nSection: admin\nPriority: "
+            "optional\n"
             f"{depends}{provides}Homepage: https://kubernetes.io\n"
-            f"Description: {summary}\n A stand-in of the kubeops rehearsal: no containers, real files and texts.\n"
+            f"Description: {summary}\n A stand-in of the kubeops rehearsal: no containers, "
+            "real files and texts.\n"
         )
 
 
@@ -131,7 +148,11 @@ def kubelet(version: str, *, digest: str) -> Package:
             "/var/lib/kubelet/.kubelet-keep": ("", 0o644),
         },
         conffiles=("/etc/default/kubelet",),
-        scripts={"postinst": enabling("kubelet"), "prerm": stopping("kubelet"), "postrm": RELOADING},
+        scripts={
+            "postinst": enabling("kubelet"),
+            "prerm": stopping("kubelet"),
+            "postrm": RELOADING,
+        },
     )
 
 
@@ -191,7 +212,9 @@ def _program(
     return Package(
         name=name,
         version=version,
-        depends=", ".join(part for part in ("python3, python3-yaml, python3-cryptography", depends) if part),
+        depends=", ".join(
+            part for part in ("python3, python3-yaml, python3-cryptography", depends) if part
+        ),
         files=own | (files or {}),
         conffiles=conffiles,
         scripts=scripts or {},
@@ -204,7 +227,8 @@ def enabling(unit: str, *, start: bool = False) -> str:
     starting = f"  systemctl restart {unit}.service || true\n" if start else ""
     return (
         '#!/bin/sh\nset -e\nif [ "$1" = configure ]; then\n'
-        f'  if [ -z "$2" ]; then deb-systemd-helper enable {unit}.service || systemctl enable {unit}.service; fi\n'
+        f'  if [ -z "$2" ]; then deb-systemd-helper enable {unit}.service || systemctl '
+        f"enable {unit}.service; fi\n"
         "  if [ -d /run/systemd/system ]; then\n    systemctl daemon-reload || true\n"
         f"  {starting.strip() or ':'}\n  fi\nfi\n"
     )

@@ -1,10 +1,11 @@
 """The signed apt repository of the stand-ins, laid out as pkgs.k8s.io is.
 
-    core:/stable:/v1.35/deb/    Packages, Packages.gz, Release, InRelease, Release.gpg, Release.key, *.deb
-    runtime/deb/                likewise, with containerd
+    core:/stable:/v1.35/deb/    Packages, Packages.gz, Release, InRelease, Release.gpg, Release.key,
+    *.deb runtime/deb/                likewise, with containerd
 
-Built in a folder beside the final one and renamed, so that whoever reads it sees a whole one; built again only when the
-stand-ins' code or the list of packages has changed. The signing key is made once per machine.
+Built in a folder beside the final one and renamed, so that whoever reads it sees a whole one; built
+again only when the stand-ins' code or the list of packages has changed. The signing key is made
+once per machine.
 """
 
 import fcntl
@@ -91,7 +92,9 @@ def _suites(made: Path, *, digest: str, key: str, signing: Path) -> None:
 
 
 def pack(package: Package, folder: Path, *, scratch: Path) -> Path:
-    """Make one .deb in `folder`, in a subfolder named after its architecture as in the real repository."""
+    """Make one .deb in `folder`, in a subfolder named after its architecture as in the real
+    repository.
+    """
     root = scratch / f"{folder.parent.name}-{package.name}-{package.version}"
     for path, (content, mode) in package.files.items():
         _write(root / path.lstrip("/"), content, mode)
@@ -142,9 +145,17 @@ def _key(signing: Path) -> str:
     with _lock(signing / "lock"):
         if not _tool(*gpg, "--list-secret-keys", "--with-colons"):
             _tool(
-                *gpg, "--passphrase", "", "--pinentry-mode", "loopback",
-                "--quick-generate-key", SIGNER, "rsa2048", "sign", "never",
-            )  # fmt: skip
+                *gpg,
+                "--passphrase",
+                "",
+                "--pinentry-mode",
+                "loopback",
+                "--quick-generate-key",
+                SIGNER,
+                "rsa2048",
+                "sign",
+                "never",
+            )
         return _tool(*gpg, "--armor", "--export", SIGNER)
 
 
@@ -187,5 +198,3 @@ def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-

@@ -1,4 +1,6 @@
-"""Command lines as Cobra reads them: `--flag value`, `--flag=value`, `-f`, words anywhere, unknown flags refused."""
+"""Command lines as Cobra reads them: `--flag value`, `--flag=value`, `-f`, words anywhere, unknown
+flags refused.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
 """The containerd stand-in: a daemon that listens, reads its configuration and stops.
 
-It refuses a configuration that is no TOML, and answers no gRPC: kubelet, kubeadm and crictl stand-ins only check
-that somebody listens. Restarting it leaves containers alone, as a real containerd does.
+It refuses a configuration that is no TOML, and answers no gRPC: kubelet, kubeadm and crictl
+stand-ins only check that somebody listens. Restarting it leaves containers alone, as a real
+containerd does.
 """
 
 import os
@@ -25,7 +26,9 @@ SECOND = "2"
 
 
 def default_config(version: str) -> str:
-    """Return what `containerd config default` prints for a containerd of `version`, the parts that matter."""
+    """Return what `containerd config default` prints for a containerd of `version`, the parts that
+    matter.
+    """
     if version.startswith(SECOND):
         return _DEFAULT_2
     return _DEFAULT_1

@@ -1,7 +1,7 @@
 """The crictl stand-in: the runtime's images and containers in the shapes and words of the real one.
 
-Knows ps, pods, images, pull, rmi, inspect, inspecti, inspectp, info, logs, stop, rm, stopp, rmp and version. Not: exec, attach,
-port-forward, stats, run, create.
+Knows ps, pods, images, pull, rmi, inspect, inspecti, inspectp, info, logs, stop, rm, stopp, rmp and
+version. Not: exec, attach, port-forward, stats, run, create.
 """
 
 import json
@@ -47,8 +47,12 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
     """Run `crictl` with `argv`; `version` is that of cri-tools. Returns the exit status."""
     layout = layout or Layout()
     try:
-        given = cobra.parse(argv, COMMON | LIST | Spec(switches=("version", "force", "prune"),
-                                                       short={"v": "version", "f": "force"}))  # fmt: skip
+        given = cobra.parse(
+            argv,
+            COMMON
+            | LIST
+            | Spec(switches=("version", "force", "prune"), short={"v": "version", "f": "force"}),
+        )
     except cobra.FlagError as error:
         name = str(error).rpartition(" ")[2].lstrip("-")
         files.warn(f"FATA[0000] flag provided but not defined: -{name}")
@@ -92,11 +96,13 @@ def _endpoint(given: Given, layout: Layout, *, images: bool) -> None:
     moment = files.stamp()
     kind = "Image" if images else "runtime"
     files.warn(
-        f'time="{moment}" level=warning msg="Config \\"/etc/crictl.yaml\\" does not exist, trying next: '
+        f'time="{moment}" level=warning msg="Config \\"/etc/crictl.yaml\\" does not exist, '
+        "trying next: "
         '\\"/usr/bin/crictl.yaml\\""'
     )
     files.warn(
-        f'time="{moment}" level=warning msg="{kind} connect using default endpoints: {ENDPOINTS}. As the default '
+        f'time="{moment}" level=warning msg="{kind} connect using default endpoints: '
+        f"{ENDPOINTS}. As the default "
         'settings are now deprecated, you should set the endpoint instead."'
     )
 
@@ -131,10 +137,19 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         "NAMESPACE",
     )
     rows = [
-        (c.id[:SHORT_ID], Image(name=c.image).id[:SHORT_ID], ago(c.created), _state(runtime, c), c.name,
-         str(c.attempt), c.pod_id[:SHORT_ID], c.pod, c.namespace)
+        (
+            c.id[:SHORT_ID],
+            Image(name=c.image).id[:SHORT_ID],
+            ago(c.created),
+            _state(runtime, c),
+            c.name,
+            str(c.attempt),
+            c.pod_id[:SHORT_ID],
+            c.pod,
+            c.namespace,
+        )
         for c in found
-    ]  # fmt: skip
+    ]
     _table(head, rows)
 
 
@@ -145,9 +160,12 @@ def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         container
         for container in sorted(newest.values(), key=lambda c: -c.created)
         if (not given.value("name") or re.search(given.value("name"), container.pod))
-        and (not given.value("state") or given.value("state").lower() == _pod_state(runtime, container).lower())
+        and (
+            not given.value("state")
+            or given.value("state").lower() == _pod_state(runtime, container).lower()
+        )
         and given.value("namespace") in {"", container.namespace}
-    ]  # fmt: skip
+    ]
     if given.switch("quiet"):
         for container in found:
             files.say(container.pod_id)
@@ -169,9 +187,17 @@ def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         return
     head = ("POD ID", "CREATED", "STATE", "NAME", "NAMESPACE", "ATTEMPT", "RUNTIME")
     rows = [
-        (c.pod_id[:SHORT_ID], ago(c.created), _pod_state(runtime, c), c.pod, c.namespace, "0", "(default)")
+        (
+            c.pod_id[:SHORT_ID],
+            ago(c.created),
+            _pod_state(runtime, c),
+            c.pod,
+            c.namespace,
+            "0",
+            "(default)",
+        )
         for c in found
-    ]  # fmt: skip
+    ]
     _table(head, rows)
 
 
@@ -254,10 +280,14 @@ def _info(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     del given, names
     config = containerd.read_config(runtime.layout)
     ready = network_ready(runtime.layout)
-    reason = {} if ready else {
-        "message": "Network plugin returns error: cni plugin not initialized",
-        "reason": "NetworkPluginNotReady",
-    }  # fmt: skip
+    reason = (
+        {}
+        if ready
+        else {
+            "message": "Network plugin returns error: cni plugin not initialized",
+            "reason": "NetworkPluginNotReady",
+        }
+    )
     _json(
         {
             "cniconfig": {
@@ -360,7 +390,8 @@ def _find(runtime: Runtime, name: str) -> Container:
         if container.id.startswith(name):
             return container
     raise CrictlError(
-        f'rpc error: code = NotFound desc = an error occurred when try to find container "{name}": not found'
+        "rpc error: code = NotFound desc = an error occurred when try to find container "
+        f'"{name}": not found'
     )
 
 
@@ -427,9 +458,14 @@ def ago(nanoseconds: int) -> str:
     """Return an age the way crictl writes it."""
     seconds = int(time.time() - nanoseconds / 1e9)
     steps = (
-        (1, "Less than a second"), (2, "1 second"), (60, f"{seconds} seconds"), (120, "About a minute"),
-        (3600, f"{seconds // 60} minutes"), (7200, "About an hour"), (172800, f"{seconds // 3600} hours"),
-    )  # fmt: skip
+        (1, "Less than a second"),
+        (2, "1 second"),
+        (60, f"{seconds} seconds"),
+        (120, "About a minute"),
+        (3600, f"{seconds // 60} minutes"),
+        (7200, "About an hour"),
+        (172800, f"{seconds // 3600} hours"),
+    )
     text = next((text for limit, text in steps if seconds < limit), f"{seconds // 86400} days")
     return f"{text} ago"
 
@@ -442,7 +478,9 @@ def _size(count: int) -> str:
 
 
 def _table(head: Row, rows: Sequence[Row]) -> None:
-    widths = [max(NARROWEST, 3 + max(len(row[i]) for row in [head, *rows])) for i in range(len(head) - 1)]
+    widths = [
+        max(NARROWEST, 3 + max(len(row[i]) for row in [head, *rows])) for i in range(len(head) - 1)
+    ]
     for row in [head, *rows]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
         files.say("".join(cells) + row[-1])

@@ -1,16 +1,20 @@
 """Faults on order, and the record of every call.
 
-Each stand-in program runs inside `call()`. It takes at most one ordered fault whose `command` is a prefix of
-its command line, and leaves one line in the log of calls when it ends. Orders are a list in
+Each stand-in program runs inside `call()`. It takes at most one ordered fault whose `command` is a
+prefix of its command line, and leaves one line in the log of calls when it ends. Orders are a list
+in
 /etc/kubeops-rehearsal/faults.json:
 
-    [{"command": "kubeadm join", "times": 1, "kind": "fail", "status": 1, "message": "...", "after": "preflight"}]
+    [{"command": "kubeadm join", "times": 1, "kind": "fail", "status": 1, "message": "...", "after":
+    "preflight"}]
 
-kinds: `fail` prints `message` on stderr and ends with `status`; `slow` waits `seconds`, then goes on; `hang` waits
-`seconds` (for ever when 0), then fails; `die` ends the process by SIGKILL. `after` names a phase or marker of the
-program: the fault strikes when the program has passed it, otherwise at the very start.
+kinds: `fail` prints `message` on stderr and ends with `status`; `slow` waits `seconds`, then goes
+on; `hang` waits `seconds` (for ever when 0), then fails; `die` ends the process by SIGKILL. `after`
+names a phase or marker of the program: the fault strikes when the program has passed it, otherwise
+at the very start.
 
-Standard input is never recorded, and tokens and certificate keys are masked in the recorded command line.
+Standard input is never recorded, and tokens and certificate keys are masked in the recorded command
+line.
 """
 
 import fcntl
@@ -77,7 +81,9 @@ class Orders:
     calls: Path = Path("/var/log/kubeops-rehearsal/calls.jsonl")
 
     def take(self, line: str) -> Fault | None:
-        """Use up one use of the first fault for the command line `line`; safe against other processes."""
+        """Use up one use of the first fault for the command line `line`; safe against other
+        processes.
+        """
         try:
             handle = self.path.open("r+")
         except OSError:

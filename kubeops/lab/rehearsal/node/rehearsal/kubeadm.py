@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from rehearsal import cobra, faults, files
 from rehearsal.apierrors import ApiError, UnreachableError
-from rehearsal.faults import Invocation
 from rehearsal.cobra import Given, Spec
+from rehearsal.faults import Invocation
 from rehearsal.kubeadm_common import GLOBAL, Context, KubeadmError
 from rehearsal.kubeconfig import KubeconfigError
 from rehearsal.layout import Layout
@@ -32,7 +32,13 @@ class Verb:
     spec: Spec
 
 
-def main(argv: Sequence[str], version: str, *, invocation: Invocation | None = None, layout: Layout | None = None) -> int:
+def main(
+    argv: Sequence[str],
+    version: str,
+    *,
+    invocation: Invocation | None = None,
+    layout: Layout | None = None,
+) -> int:
     """Run `kubeadm` with `argv`; `version` is `v1.35.4+rehearsal`. Returns the exit status."""
     context = Context(
         version=parse(version), layout=layout or Layout(), invocation=invocation or Invocation()
@@ -52,7 +58,9 @@ def main(argv: Sequence[str], version: str, *, invocation: Invocation | None = N
 
 def run(argv: Sequence[str], version: str) -> int:
     """Run kubeadm under the orders for faults; the launcher's entry."""
-    return faults.call("kubeadm", argv, lambda invocation: main(argv, version, invocation=invocation))
+    return faults.call(
+        "kubeadm", argv, lambda invocation: main(argv, version, invocation=invocation)
+    )
 
 
 def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
@@ -88,7 +96,9 @@ def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
 
 
 def _verbs() -> dict[str, Verb]:
-    """Return the verbs by name. Their modules are loaded here, so that `kubeadm version` stays quick to load."""
+    """Return the verbs by name. Their modules are loaded here, so that `kubeadm version` stays
+    quick to load.
+    """
     from rehearsal import (  # noqa: PLC0415 - see above
         kubeadm_certs,
         kubeadm_config_verbs,

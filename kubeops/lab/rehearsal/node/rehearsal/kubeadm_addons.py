@@ -1,4 +1,6 @@
-"""CoreDNS and kube-proxy as kubeadm applies them. Their pods do nothing in a rehearsal; their images tell the version."""
+"""CoreDNS and kube-proxy as kubeadm applies them. Their pods do nothing in a rehearsal; their
+images tell the version.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +40,9 @@ COREFILE = """\
 ZERO = "0s"
 
 
-def apply(client: Client, cluster: Mapping[str, Any], version: Version, proxy: Mapping[str, Any]) -> None:
+def apply(
+    client: Client, cluster: Mapping[str, Any], version: Version, proxy: Mapping[str, Any]
+) -> None:
     """Apply both addons unless the configuration switches them off."""
     apply_dns(client, cluster, version)
     apply_proxy(client, cluster, version, proxy)
@@ -73,20 +77,28 @@ def apply_proxy(
         endpoint = cluster.get("controlPlaneEndpoint")
         data = {
             "config.conf": files.dump_yaml(_proxy_configuration(cluster, proxy)),
-            "kubeconfig.conf": _PROXY_CONF.format(server=f"https://{endpoint}" if endpoint else server),
+            "kubeconfig.conf": _PROXY_CONF.format(
+                server=f"https://{endpoint}" if endpoint else server
+            ),
         }
         body = config_map("kube-proxy", data, hashed="config.conf")
         body["metadata"]["labels"] = {"app": "kube-proxy"}
         put(client, "configmaps", body)
     _account(client, "kube-proxy")
-    put(client, "daemonsets", _proxy_daemonset(f"{cluster['imageRepository']}/kube-proxy:{version}"))
+    put(
+        client, "daemonsets", _proxy_daemonset(f"{cluster['imageRepository']}/kube-proxy:{version}")
+    )
     files.say("[addons] Applied essential addon: kube-proxy")
 
 
 def _account(client: Client, name: str) -> None:
     meta = {"name": name, "namespace": SYSTEM}
     if client.find("serviceaccounts", name, namespace=SYSTEM) is None:
-        put(client, "serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+        put(
+            client,
+            "serviceaccounts",
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        )
 
 
 def _dns_deployment(image: str) -> Obj:
@@ -132,7 +144,11 @@ def _dns_deployment(image: str) -> Obj:
 
 
 def _dns_service(address: str) -> Obj:
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -178,7 +194,10 @@ def _proxy_daemonset(image: str) -> Obj:
         "tolerations": [{"operator": "Exists"}],
         "volumes": [
             {"configMap": {"name": "kube-proxy"}, "name": "kube-proxy"},
-            {"hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}, "name": "xtables-lock"},
+            {
+                "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"},
+                "name": "xtables-lock",
+            },
             {"hostPath": {"path": "/lib/modules"}, "name": "lib-modules"},
         ],
     }

@@ -40,16 +40,19 @@ ROWS = {
 }
 AUTHORITIES = {"ca": "ca", "etcd-ca": "etcd/ca", "front-proxy-ca": "front-proxy-ca"}
 NAMES = {
-    "admin.conf": "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself",
+    "admin.conf": "certificate embedded in the kubeconfig file for the admin to use and for "
+    "kubeadm itself",
     "apiserver": "certificate for serving the Kubernetes API",
     "apiserver-etcd-client": "certificate the apiserver uses to access etcd",
     "apiserver-kubelet-client": "certificate for the API server to connect to kubelet",
-    "controller-manager.conf": "certificate embedded in the kubeconfig file for the controller manager to use",
+    "controller-manager.conf": "certificate embedded in the kubeconfig file for the controller "
+    "manager to use",
     "etcd-healthcheck-client": "certificate for liveness probes to healthcheck etcd",
     "etcd-peer": "certificate for etcd nodes to communicate with each other",
     "etcd-server": "certificate for serving etcd",
     "front-proxy-client": "certificate for the front proxy client",
-    "scheduler.conf": "certificate embedded in the kubeconfig file for the scheduler manager to use",
+    "scheduler.conf": "certificate embedded in the kubeconfig file for the scheduler manager to "
+    "use",
     "super-admin.conf": "certificate embedded in the kubeconfig file for the super-admin",
 }
 YEAR_SECONDS = 365 * 86400
@@ -66,7 +69,9 @@ class Expiry:
 
 
 def certificates(context: Context, cluster: Mapping[str, Any]) -> Certificates:
-    """Return what makes this node's certificates; its name and address are read off its present ones."""
+    """Return what makes this node's certificates; its name and address are read off its present
+    ones.
+    """
     layout = context.layout
     manifest = layout.manifests / "kube-apiserver.yaml"
     address, port = host_address(), 6443
@@ -97,10 +102,14 @@ def check_expiration(context: Context, given: Given) -> int:
     Raises:
         KubeadmError: this is no control plane.
     """
-    cluster = _cluster(context, given, prefix="check-expiration", quiet=given.value("output") in {"json", "yaml"})
+    cluster = _cluster(
+        context, given, prefix="check-expiration", quiet=given.value("output") in {"json", "yaml"}
+    )
     maker = certificates(context, cluster)
     _check_keys(maker)
-    leaves = [Expiry(name, ca, _leaf_expiry(maker, name, stem)) for name, (ca, stem) in ROWS.items()]
+    leaves = [
+        Expiry(name, ca, _leaf_expiry(maker, name, stem)) for name, (ca, stem) in ROWS.items()
+    ]
     tops = [Expiry(name, "", _expiry(maker, stem)) for name, stem in AUTHORITIES.items()]
     kind = given.value("output", "text")
     if kind == "text":
@@ -117,7 +126,10 @@ def check_expiration(context: Context, given: Given) -> int:
     elif kind == "yaml":
         files.say(files.dump_yaml(found))
     else:
-        raise KubeadmError(f"could not construct output printer: unable to match a printer suitable for the output format {kind}")
+        raise KubeadmError(
+            "could not construct output printer: unable to match a printer suitable for the "
+            f"output format {kind}"
+        )
     return 0
 
 
@@ -127,7 +139,8 @@ def _check_keys(maker: Certificates) -> None:
         path = maker.folder / f"{name}.key"
         if not path.exists():
             raise KubeadmError(
-                f"Error checking external CA condition for ca certificate authority: failure loading key for {name}: "
+                "Error checking external CA condition for ca certificate authority: failure "
+                f"loading key for {name}: "
                 f"couldn't load the private key file {path}: open {path}: no such file or directory"
             )
 
@@ -136,7 +149,9 @@ def _cluster(context: Context, given: Given, *, prefix: str, quiet: bool) -> Map
     if given.has("config"):
         documents = kubeadm_config.read(given.value("config"))
         own = documents.get("ClusterConfiguration", {})
-        return kubeadm_config.cluster(own, version=kubeadm_config.wanted_version(own, context.version))
+        return kubeadm_config.cluster(
+            own, version=kubeadm_config.wanted_version(own, context.version)
+        )
     if context.layout.admin.exists():
         try:
             if quiet:
@@ -146,7 +161,10 @@ def _cluster(context: Context, given: Given, *, prefix: str, quiet: bool) -> Map
                 return kubeadm_config.cluster(kept, version=context.version)
             return kubeadm_config.from_cluster(context.client(), prefix=prefix, timeout=2.0)
         except (KubeadmError, ApiError, UnreachableError) as error:
-            files.say(f"[{prefix}] Error reading configuration from the Cluster. Falling back to default configuration")
+            files.say(
+                f"[{prefix}] Error reading configuration from the Cluster. Falling back to "
+                "default configuration"
+            )
             del error
     return kubeadm_config.cluster({}, version=context.version)
 
@@ -186,17 +204,34 @@ def _entry(expiry: Expiry) -> dict[str, Any]:
 
 def _table(leaves: Sequence[Expiry], tops: Sequence[Expiry]) -> None:
     files.say()
-    head = ("CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED")
+    head = (
+        "CERTIFICATE",
+        "EXPIRES",
+        "RESIDUAL TIME",
+        "CERTIFICATE AUTHORITY",
+        "EXTERNALLY MANAGED",
+    )
     _print([head, *(_row(expiry, authority=True) for expiry in leaves)])
     files.say()
-    _print([("CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"), *(_row(expiry, authority=False) for expiry in tops)])
+    _print(
+        [
+            ("CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"),
+            *(_row(expiry, authority=False) for expiry in tops),
+        ]
+    )
 
 
 def _row(expiry: Expiry, *, authority: bool) -> tuple[str, ...]:
     if expiry.expires is None:
         return (f"!MISSING! {expiry.name}", *([""] * (4 if authority else 3)))
     left = int((expiry.expires - datetime.now(UTC)).total_seconds())
-    shown = "<invalid>" if left < 0 else f"{left // YEAR_SECONDS}y" if left >= YEAR_SECONDS else f"{left // DAY}d"
+    shown = (
+        "<invalid>"
+        if left < 0
+        else f"{left // YEAR_SECONDS}y"
+        if left >= YEAR_SECONDS
+        else f"{left // DAY}d"
+    )
     start = (expiry.name, f"{expiry.expires:%b %d, %Y %H:%M} UTC", shown)
     return (*start, expiry.authority, "no") if authority else (*start, "no")
 
@@ -216,7 +251,7 @@ def renew(context: Context, given: Given) -> int:
         KubeadmError: there is no certificate of that name, or it cannot be renewed.
     """
     if not given.words:
-        raise KubeadmError("missing subcommand; \"certs renew\" is not meant to be run on its own")
+        raise KubeadmError('missing subcommand; "certs renew" is not meant to be run on its own')
     cluster = _cluster(context, given, prefix="renew", quiet=False)
     maker = certificates(context, cluster)
     everything = given.words[0] == "all"
@@ -233,7 +268,11 @@ def renew(context: Context, given: Given) -> int:
         files.say(f"{NAMES[name]} renewed")
     files.say()
     if everything:
-        files.say("Done renewing certificates. You must restart the kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they can use the new certificates.")  # fmt: skip
+        files.say(
+            "Done renewing certificates. You must restart the kube-apiserver, "
+            "kube-controller-manager, kube-scheduler and etcd, so that they can use the new "
+            "certificates."
+        )
     return 0
 
 

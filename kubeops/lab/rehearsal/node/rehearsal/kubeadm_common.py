@@ -1,4 +1,6 @@
-"""What every kubeadm verb of the stand-in shares: its errors, its surroundings, its way to the API and to services."""
+"""What every kubeadm verb of the stand-in shares: its errors, its surroundings, its way to the API
+and to services.
+"""
 
 import subprocess
 import time
@@ -9,8 +11,8 @@ from typing import TypeVar
 from rehearsal import files
 from rehearsal.apierrors import ApiError, UnreachableError
 from rehearsal.client import Client
-from rehearsal.faults import Invocation
 from rehearsal.cobra import Spec
+from rehearsal.faults import Invocation
 from rehearsal.kubeconfig import KubeconfigError
 from rehearsal.kubelet_static import answers
 from rehearsal.layout import Layout
@@ -42,15 +44,16 @@ class Context:
         """Tell that a phase is done; see `faults.Invocation.reached`."""
         self.invocation.reached(marker)
 
-    def client(self, conf: str = "admin") -> Client:
-        """Return a client that uses /etc/kubernetes/`conf`.conf.
+    def client(self, conf: str = "admin", *, timeout: float = 10.0) -> Client:
+        """Return a client that uses /etc/kubernetes/`conf`.conf; a request may take `timeout`
+        seconds.
 
         Raises:
             KubeadmError: that file is missing or broken.
         """
         path = self.layout.conf(conf)
         try:
-            return Client.from_kubeconfig(str(path), timeout=10.0)
+            return Client.from_kubeconfig(str(path), timeout=timeout)
         except KubeconfigError as error:
             raise KubeadmError(
                 f"failed to load admin kubeconfig: open {path}: no such file or directory"
@@ -63,7 +66,8 @@ def retry(action: Callable[[], T], *, timeout: float, what: str = "") -> T:
     """Repeat `action` while the API refuses or cannot be reached.
 
     Raises:
-        KubeadmError: it still fails after `timeout` seconds; `what` and the last failure are its text.
+        KubeadmError: it still fails after `timeout` seconds; `what` and the last failure are its
+        text.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -99,7 +103,8 @@ def wait_kubelet(*, timeout: float) -> None:
     """
     url = "http://127.0.0.1:10248/healthz"
     files.say(
-        f"[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to {files.go_duration(timeout)}"
+        f"[kubelet-check] Waiting for a healthy kubelet at {url}. This can take up to "
+        f"{files.go_duration(timeout)}"
     )
     start = time.monotonic()
     if not files.wait(lambda: answers(url, timeout=1.0), timeout=timeout, interval=0.05):
@@ -108,11 +113,13 @@ def wait_kubelet(*, timeout: float) -> None:
         files.say("Unfortunately, an error has occurred, likely caused by:")
         files.say("\t- The kubelet is not running")
         files.say(
-            "\t- The kubelet is unhealthy due to a misconfiguration of the node in some way (required cgroups "
+            "\t- The kubelet is unhealthy due to a misconfiguration of the node in some way "
+            "(required cgroups "
             "disabled)"
         )
         raise KubeadmError(
-            f"error execution phase kubelet-start: failed while waiting for the kubelet to start: The HTTP call "
+            "error execution phase kubelet-start: failed while waiting for the kubelet to "
+            "start: The HTTP call "
             f"equal to 'curl -sSL {url}' returned error: Get \"{url}\": context deadline exceeded"
         )
     files.say(f"[kubelet-check] The kubelet is healthy after {took(start)}")
@@ -153,7 +160,8 @@ def wait_control_plane(*, address: str, port: int, timeout: float) -> None:
             for name, url in waiting.items()
         )
         raise KubeadmError(
-            "error execution phase wait-control-plane: failed while waiting for the control plane to start: "
+            "error execution phase wait-control-plane: failed while waiting for the control "
+            "plane to start: "
             f"[{lines}]"
         )
 

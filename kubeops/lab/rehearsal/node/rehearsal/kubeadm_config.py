@@ -1,7 +1,9 @@
-"""kubeadm's configuration: reading files strictly, filling in what is not said, and keeping it in the cluster.
+"""kubeadm's configuration: reading files strictly, filling in what is not said, and keeping it in
+the cluster.
 
-Reads `kubeadm.k8s.io/v1beta4`, and v1beta3 by turning it into v1beta4. Unlike the real kubeadm, which only warns
-about unknown fields in `init` and `join`, every unknown field is refused: a rehearsal is there to find them.
+Reads `kubeadm.k8s.io/v1beta4`, and v1beta3 by turning it into v1beta4. Unlike the real kubeadm,
+which only warns about unknown fields in `init` and `join`, every unknown field is refused: a
+rehearsal is there to find them.
 """
 
 from collections.abc import Mapping
@@ -46,7 +48,8 @@ def read(path: str) -> dict[str, Obj]:
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise KubeadmError(
-            f"couldn't initialize a Kubernetes cluster: unable to read config from \"{path}\": open {path}: {reason}"
+            "couldn't initialize a Kubernetes cluster: unable to read config from "
+            f'"{path}": open {path}: {reason}'
             if not reason
             else f'unable to read config from "{path}" : open {path}: {reason}'
         ) from error
@@ -61,8 +64,15 @@ def parse_documents(text: str) -> dict[str, Obj]:
         raise KubeadmError(f"error converting YAML to JSON: yaml: {error}") from error
     found: dict[str, Obj] = {}
     for document in documents:
-        if not isinstance(document, dict) or not document.get("kind") or not document.get("apiVersion"):
-            raise KubeadmError("invalid configuration: kind and apiVersion is mandatory information that must be specified")
+        if (
+            not isinstance(document, dict)
+            or not document.get("kind")
+            or not document.get("apiVersion")
+        ):
+            raise KubeadmError(
+                "invalid configuration: kind and apiVersion is mandatory information that "
+                "must be specified"
+            )
         kind, api = document["kind"], document["apiVersion"]
         if kind in found:
             raise KubeadmError(f"invalid configuration: duplicate kind {kind}")
@@ -76,19 +86,34 @@ def _document(kind: str, api: str, document: Obj) -> Obj:
     group, _, version = api.partition("/")
     gvk = f'schema.GroupVersionKind{{Group:"{group}", Version:"{version}", Kind:"{kind}"}}'
     if kind not in KINDS or KINDS[kind].group != group:
-        raise KubeadmError(f"invalid configuration for GroupVersionKind {group}/{version}, Kind={kind}: kind and apiVersion is unknown")
+        raise KubeadmError(
+            f"invalid configuration for GroupVersionKind {group}/{version}, Kind={kind}: "
+            "kind and apiVersion is unknown"
+        )
     if group == GROUP and version == "v1beta3":
-        files.warn(files.klog("common.go:101", f'your configuration file uses a deprecated API spec: "{api}" (kind: "{kind}"). Please use \'kubeadm config migrate --old-config old-config-file --new-config new-config-file\', which will write the new, similar spec using a newer API version.'))  # fmt: skip
+        files.warn(
+            files.klog(
+                "common.go:101",
+                f'your configuration file uses a deprecated API spec: "{api}" (kind: '
+                f'"{kind}"). Please use \'kubeadm config migrate --old-config '
+                "old-config-file --new-config new-config-file', which will write the new, "
+                "similar spec using a newer API version.",
+            )
+        )
         document = _from_v1beta3(kind, document)
     elif group == GROUP and version != CURRENT:
         raise KubeadmError(
-            f'your configuration file uses an old API spec: "{api}" (kind: "{kind}"). Please use kubeadm v1.'
-            "22 instead and run 'kubeadm config migrate --old-config old-config-file --new-config new-config-file'"
+            f'your configuration file uses an old API spec: "{api}" (kind: "{kind}"). Please '
+            "use kubeadm v1."
+            "22 instead and run 'kubeadm config migrate --old-config old-config-file "
+            "--new-config new-config-file'"
         )
     problems = unknown_fields(kind, document)
     if problems:
         listed = ", ".join(f'unknown field "{name}"' for name in problems)
-        raise KubeadmError(f"error unmarshaling configuration {gvk}: strict decoding error: {listed}")
+        raise KubeadmError(
+            f"error unmarshaling configuration {gvk}: strict decoding error: {listed}"
+        )
     return document
 
 
@@ -166,7 +191,8 @@ def cluster(given: Mapping[str, Any], *, version: Version) -> Obj:
 
 
 def wanted_version(given: Mapping[str, Any], own: Version, *, quiet: bool = False) -> Version:
-    """Return the release a configuration asks for; kubeadm's own when it names none, as there is no internet.
+    """Return the release a configuration asks for; kubeadm's own when it names none, as there is no
+    internet.
 
     Raises:
         KubeadmError: it is no version.
@@ -175,19 +201,24 @@ def wanted_version(given: Mapping[str, Any], own: Version, *, quiet: bool = Fals
     if text.startswith(("stable", "latest", "ci/")):
         if not quiet:
             files.warn(files.klog("version.go:108", STABLE.format(name=text)))
-            files.warn(files.klog("version.go:109", f"falling back to the local client version: {own}"))
+            files.warn(
+                files.klog("version.go:109", f"falling back to the local client version: {own}")
+            )
         return own
     try:
         return parse(text)
     except ValueError as error:
         raise KubeadmError(
-            f'version "{text}" doesn\'t match patterns for neither semantic version nor labels (stable, latest, ...)'
+            f'version "{text}" doesn\'t match patterns for neither semantic version nor '
+            "labels (stable, latest, ...)"
         ) from error
 
 
 def init(given: Mapping[str, Any], *, address: str, hostname: str) -> Obj:
     """Return an InitConfiguration with every default filled in."""
-    endpoint = {"advertiseAddress": address, "bindPort": 6443} | (given.get("localAPIEndpoint") or {})
+    endpoint = {"advertiseAddress": address, "bindPort": 6443} | (
+        given.get("localAPIEndpoint") or {}
+    )
     tokens = given.get("bootstrapTokens") or [{}]
     return dict(given) | {
         "bootstrapTokens": [
@@ -208,8 +239,10 @@ def registration(given: Mapping[str, Any], *, hostname: str) -> Obj:
     """Return the nodeRegistration of a configuration with every default filled in."""
     own = given.get("nodeRegistration") or {}
     base = {"criSocket": SOCKET, "imagePullPolicy": "IfNotPresent", "name": hostname.lower()}
-    return base | {key: value for key, value in own.items() if value not in (None, "")} | (
-        {"taints": own["taints"]} if own.get("taints") is not None else {}
+    return (
+        base
+        | {key: value for key, value in own.items() if value not in (None, "")}
+        | ({"taints": own["taints"]} if own.get("taints") is not None else {})
     )
 
 
@@ -219,9 +252,13 @@ def from_cluster(client: Client, *, prefix: str, timeout: float = 60.0) -> Obj:
     Raises:
         KubeadmError: it cannot be read.
     """
-    files.say(f'[{prefix}] Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"...')
     files.say(
-        f"[{prefix}] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it."
+        f'[{prefix}] Reading configuration from the "kubeadm-config" ConfigMap in namespace '
+        '"kube-system"...'
+    )
+    files.say(
+        f"[{prefix}] Use 'kubeadm init phase upload-config kubeadm --config "
+        "your-config-file' to re-upload it."
     )
     found = retry(
         lambda: client.get("configmaps", "kubeadm-config", namespace="kube-system"),

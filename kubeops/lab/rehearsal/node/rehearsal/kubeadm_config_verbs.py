@@ -30,13 +30,20 @@ def list_images(context: Context, given: Given) -> int:
         for name in names:
             files.say(name)
         return 0
-    found = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
+    found = {
+        "kind": "Images",
+        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "images": list(names),
+    }
     if kind == "json":
         files.say(json.dumps(found, indent=4))
     elif kind == "yaml":
         files.say(files.dump_yaml(found))
     else:
-        raise KubeadmError(f"could not construct output printer: unable to match a printer suitable for the output format {kind}")
+        raise KubeadmError(
+            "could not construct output printer: unable to match a printer suitable for the "
+            f"output format {kind}"
+        )
     return 0
 
 
@@ -217,12 +224,16 @@ def _components(given: Given, cluster: Mapping[str, Any]) -> list[Obj]:
     wanted = given.values("component-configs")
     for name in wanted:
         if name not in known:
-            raise KubeadmError(f'--component-configs needs to contain a list of known kinds, "{name}" is none')
+            raise KubeadmError(
+                f'--component-configs needs to contain a list of known kinds, "{name}" is none'
+            )
     return [known[name]() for name in wanted]
 
 
 def _print(*documents: Mapping[str, Any]) -> None:
-    print("---\n".join(files.dump_yaml(dict(document)) for document in documents), end="", flush=True)
+    print(
+        "---\n".join(files.dump_yaml(dict(document)) for document in documents), end="", flush=True
+    )
 
 
 VERBS: Mapping[str, tuple[Callable[[Context, Given], int], Spec]] = {

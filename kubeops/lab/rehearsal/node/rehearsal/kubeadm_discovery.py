@@ -1,7 +1,8 @@
 """How a joining machine finds the cluster and makes sure that it is the right one.
 
-With a token: `cluster-info` is read without credentials, its signature must be the token's (HMAC over the kubeconfig
-in it), its CA must be one of the pinned ones, and reading it again through that CA must give the same.
+With a token: `cluster-info` is read without credentials, its signature must be the token's (HMAC
+over the kubeconfig in it), its CA must be one of the pinned ones, and reading it again through that
+CA must give the same.
 """
 
 import base64
@@ -23,11 +24,14 @@ PHASE = "error execution phase preflight"
 POLL_SECONDS = 0.5
 
 
-def discover(*, server: str, token: str, pins: Sequence[str], unsafe: bool, timeout: float) -> Access:
+def discover(
+    *, server: str, token: str, pins: Sequence[str], unsafe: bool, timeout: float
+) -> Access:
     """Return access to the cluster at `server` (`host:port`) as the owner of `token`.
 
     Raises:
-        KubeadmError: it is not the cluster that was meant, or it did not answer in `timeout` seconds.
+        KubeadmError: it is not the cluster that was meant, or it did not answer in `timeout`
+        seconds.
     """
     url = f"https://{server}"
     identifier, _, secret = token.partition(".")
@@ -39,12 +43,14 @@ def discover(*, server: str, token: str, pins: Sequence[str], unsafe: bool, time
     own = pki.pin(pki.parse_certificate(ca))
     if pins and own not in {pin.lower() for pin in pins}:
         raise KubeadmError(
-            f"{PHASE}: {IDENTITY}: cluster CA found in cluster-info ConfigMap is invalid: none of the public keys "
+            f"{PHASE}: {IDENTITY}: cluster CA found in cluster-info ConfigMap is invalid: "
+            "none of the public keys "
             f'"{own}" are pinned'
         )
     if not pins and not unsafe:
         raise KubeadmError(
-            'discovery.bootstrapToken: Invalid value: "": using token-based discovery without caCertHashes can be unsafe. '
+            'discovery.bootstrapToken: Invalid value: "": using token-based discovery '
+            "without caCertHashes can be unsafe. "
             "Set unsafeSkipCAVerification as true in your kubeadm config file or pass "
             "--discovery-token-unsafe-skip-ca-verification flag to continue"
         )
@@ -53,9 +59,14 @@ def discover(*, server: str, token: str, pins: Sequence[str], unsafe: bool, time
     try:
         again = checked.get("configmaps", "cluster-info", namespace="kube-public")
     except (ApiError, UnreachableError) as error:
-        raise KubeadmError(f"{PHASE}: {IDENTITY}: failed to request the cluster-info ConfigMap: {error}") from error
+        raise KubeadmError(
+            f"{PHASE}: {IDENTITY}: failed to request the cluster-info ConfigMap: {error}"
+        ) from error
     if again["data"]["kubeconfig"] != kubeconfig:
-        raise KubeadmError(f"{PHASE}: {IDENTITY}: the second kubeconfig from the cluster-info ConfigMap is different from the first")
+        raise KubeadmError(
+            f"{PHASE}: {IDENTITY}: the second kubeconfig from the cluster-info ConfigMap is "
+            "different from the first"
+        )
     return access
 
 
@@ -72,7 +83,8 @@ def _signed(client: Client, identifier: str, secret: str, *, timeout: float) -> 
                 if hmac.compare_digest(signature, sign(data["kubeconfig"], identifier, secret)):
                     return str(data["kubeconfig"])
                 raise KubeadmError(
-                    f"{PHASE}: {IDENTITY}: failed to verify JWS signature of received cluster info object, can't "
+                    f"{PHASE}: {IDENTITY}: failed to verify JWS signature of received "
+                    "cluster info object, can't "
                     "trust this API Server"
                 )
             problem = (

@@ -1,4 +1,6 @@
-"""Membership of the stacked etcd, through etcd's own JSON gateway, with this node's certificates."""
+"""Membership of the stacked etcd, through etcd's own JSON gateway, with this node's
+certificates.
+"""
 
 import base64
 import http.client
@@ -119,14 +121,17 @@ def endpoints(client: Client, *, but: str = "", timeout: float = 20.0) -> list[s
         KubeadmError: the API does not answer.
     """
     found = retry(
-        lambda: client.list("pods", namespace="kube-system", labels="component=etcd,tier=control-plane"),
+        lambda: client.list(
+            "pods", namespace="kube-system", labels="component=etcd,tier=control-plane"
+        ),
         timeout=timeout,
         what="could not retrieve the list of etcd endpoints",
     )
     return [
         pod["metadata"]["annotations"][ANNOTATION]
         for pod in found["items"]
-        if pod["spec"].get("nodeName") != but and ANNOTATION in pod["metadata"].get("annotations", {})
+        if pod["spec"].get("nodeName") != but
+        and ANNOTATION in pod["metadata"].get("annotations", {})
     ]
 
 

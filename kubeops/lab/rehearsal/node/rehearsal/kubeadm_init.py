@@ -1,9 +1,10 @@
 """`kubeadm init`, whole and by phase.
 
-Phases, in order: preflight, certs, kubeconfig, etcd, control-plane, kubelet-start, wait-control-plane, upload-config,
-upload-certs, mark-control-plane, bootstrap-token, kubelet-finalize, addon, show-join-command. `init phase` runs upload-certs,
-upload-config [all|kubeadm|kubelet], bootstrap-token, addon [all|coredns|kube-proxy], mark-control-plane, certs all,
-kubeconfig all, control-plane all, etcd local, preflight and kubelet-start.
+Phases, in order: preflight, certs, kubeconfig, etcd, control-plane, kubelet-start,
+wait-control-plane, upload-config, upload-certs, mark-control-plane, bootstrap-token,
+kubelet-finalize, addon, show-join-command. `init phase` runs upload-certs, upload-config
+[all|kubeadm|kubelet], bootstrap-token, addon [all|coredns|kube-proxy], mark-control-plane, certs
+all, kubeconfig all, control-plane all, etcd local, preflight and kubelet-start.
 """
 
 import os
@@ -37,21 +38,53 @@ from rehearsal.version import Version
 
 SPEC = CONFIG | Spec(
     values=(
-        "apiserver-advertise-address", "apiserver-bind-port", "apiserver-cert-extra-sans", "cert-dir",
-        "certificate-key", "control-plane-endpoint", "cri-socket", "feature-gates", "ignore-preflight-errors",
-        "image-repository", "kubernetes-version", "node-name", "patches", "pod-network-cidr", "service-cidr",
-        "service-dns-domain", "skip-phases", "token", "token-ttl",
+        "apiserver-advertise-address",
+        "apiserver-bind-port",
+        "apiserver-cert-extra-sans",
+        "cert-dir",
+        "certificate-key",
+        "control-plane-endpoint",
+        "cri-socket",
+        "feature-gates",
+        "ignore-preflight-errors",
+        "image-repository",
+        "kubernetes-version",
+        "node-name",
+        "patches",
+        "pod-network-cidr",
+        "service-cidr",
+        "service-dns-domain",
+        "skip-phases",
+        "token",
+        "token-ttl",
     ),
     switches=("upload-certs", "skip-certificate-key-print", "skip-token-print", "dry-run"),
-)  # fmt: skip
+)
 PHASES = (
-    "preflight", "certs", "kubeconfig", "etcd", "control-plane", "kubelet-start", "wait-control-plane", "upload-config",
-    "upload-certs", "mark-control-plane", "bootstrap-token", "kubelet-finalize", "addon", "show-join-command",
-)  # fmt: skip
+    "preflight",
+    "certs",
+    "kubeconfig",
+    "etcd",
+    "control-plane",
+    "kubelet-start",
+    "wait-control-plane",
+    "upload-config",
+    "upload-certs",
+    "mark-control-plane",
+    "bootstrap-token",
+    "kubelet-finalize",
+    "addon",
+    "show-join-command",
+)
 LEAVES = (
-    "apiserver", "apiserver-kubelet-client", "front-proxy-client", "etcd/server", "etcd/peer", "etcd/healthcheck-client",
+    "apiserver",
+    "apiserver-kubelet-client",
+    "front-proxy-client",
+    "etcd/server",
+    "etcd/peer",
+    "etcd/healthcheck-client",
     "apiserver-etcd-client",
-)  # fmt: skip
+)
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 BAD_PHASE = "invalid phase name: {name}"
@@ -119,8 +152,14 @@ class Init:
         data = local.get("dataDir", "/var/lib/etcd")
         preflight.run(checks.init(port=self.node.port, data=data), ignore=ignore)
         files.say("[preflight] Pulling images required for setting up a Kubernetes cluster")
-        files.say("[preflight] This might take a minute or two, depending on the speed of your internet connection")
-        files.say("[preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
+        files.say(
+            "[preflight] This might take a minute or two, depending on the speed of your "
+            "internet connection"
+        )
+        files.say(
+            "[preflight] You can also perform this action beforehand using 'kubeadm config "
+            "images pull'"
+        )
         pulled = checks.pulled(
             repository=self.cluster["imageRepository"], etcd_tag=local.get("imageTag", "")
         )
@@ -144,7 +183,7 @@ class Init:
                 if SIGNERS[leaf] != authority:
                     continue
                 if (certificates.folder / f"{leaf}.crt").exists():
-                    files.say(f'[certs] Using existing {leaf} certificate and key on disk')
+                    files.say(f"[certs] Using existing {leaf} certificate and key on disk")
                     continue
                 certificates.announce(leaf)
                 certificates.make(leaf)
@@ -164,7 +203,10 @@ class Init:
         """Write etcd's manifest."""
         if "external" in self.cluster["etcd"]:
             return
-        files.say(f'[etcd] Creating static Pod manifest for local etcd in "{self.context.layout.manifests}"')
+        files.say(
+            "[etcd] Creating static Pod manifest for local etcd in "
+            f'"{self.context.layout.manifests}"'
+        )
         data = self.context.layout.at(self.cluster["etcd"]["local"]["dataDir"])
         data.mkdir(parents=True, exist_ok=True)
         os.chmod(data, 0o700)
@@ -184,16 +226,15 @@ class Init:
         systemctl("stop", "kubelet")
         registration = self.settings["nodeRegistration"]
         kubeadm_kubelet.write_flags(self.context, registration, self.cluster)
-        kubeadm_kubelet.write_config(
-            self.context, self.kubelet, socket=registration["criSocket"]
-        )
+        kubeadm_kubelet.write_config(self.context, self.kubelet, socket=registration["criSocket"])
         start_kubelet()
 
     def wait_control_plane(self) -> None:
         """Wait for the kubelet and the three components."""
         limits = self.limits
         files.say(
-            "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory "
+            "[wait-control-plane] Waiting for the kubelet to boot up the control plane as "
+            "static Pods from directory "
             f'"{self.context.layout.manifests}"'
         )
         wait_kubelet(timeout=limits["kubeletHealthCheck"])
@@ -215,8 +256,10 @@ class Init:
             )
         except KubeadmError as error:
             raise KubeadmError(
-                "error execution phase wait-control-plane: cannot obtain client without bootstrap: could not "
-                f"bootstrap the admin user in file admin.conf: unable to create ClusterRoleBinding: {error}"
+                "error execution phase wait-control-plane: cannot obtain client without "
+                "bootstrap: could not "
+                "bootstrap the admin user in file admin.conf: unable to create "
+                f"ClusterRoleBinding: {error}"
             ) from error
 
     def upload_config(self, what: str = "all") -> None:
@@ -228,11 +271,17 @@ class Init:
             objects.upload_kubelet_config(client, self.kubelet)
 
     def upload_certs(self) -> str:
-        """Keep the shared certificates in the cluster, if asked to; returns the key they are encrypted with."""
+        """Keep the shared certificates in the cluster, if asked to; returns the key they are
+        encrypted with.
+        """
         if not self.given.switch("upload-certs"):
             files.say("[upload-certs] Skipping phase. Please see --upload-certs")
             return ""
-        key = self.given.value("certificate-key") or self.settings.get("certificateKey") or secrets.token_hex(32)
+        key = (
+            self.given.value("certificate-key")
+            or self.settings.get("certificateKey")
+            or secrets.token_hex(32)
+        )
         objects.upload_certificates(
             self.client(), self.context.layout, self.cluster["certificatesDir"], key
         )
@@ -241,7 +290,9 @@ class Init:
     def mark_control_plane(self) -> None:
         """Label and taint this node."""
         taints = self.settings["nodeRegistration"].get("taints")
-        mark_control_plane(self.client(), self.node.name, taints, timeout=self.limits["kubernetesAPICall"])
+        mark_control_plane(
+            self.client(), self.node.name, taints, timeout=self.limits["kubernetesAPICall"]
+        )
 
     def bootstrap_token(self) -> str:
         """Make the token others join with, and publish where the cluster is; returns the token."""
@@ -251,7 +302,9 @@ class Init:
             entries[0].get("token") or self.given.value("token") or objects.new_token()
         )
         files.say(f"[bootstrap-token] Using token: {entries[0]['token']}")
-        files.say("[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles")
+        files.say(
+            "[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles"
+        )
         for entry in entries:
             objects.put_token(
                 client,
@@ -272,7 +325,8 @@ class Init:
         link = current_certificate(layout)
         files.wait(link.exists, timeout=10.0)
         files.say(
-            f'[kubelet-finalize] Updating "{layout.kubelet_conf}" to point to a rotatable kubelet client certificate '
+            f'[kubelet-finalize] Updating "{layout.kubelet_conf}" to point to a rotatable '
+            "kubelet client certificate "
             "and key"
         )
         text = kubeconfig(
@@ -311,12 +365,14 @@ def mark_control_plane(
     """Label node `name` as a control plane and taint it; `taints` None means the usual one."""
     wanted = [kubeadm_config.TAINT] if taints is None else list(taints)
     files.say(
-        f"[mark-control-plane] Marking the node {name} as control-plane by adding the labels: [{CONTROL_PLANE} {EXCLUDE}]"
+        f"[mark-control-plane] Marking the node {name} as control-plane by adding the "
+        f"labels: [{CONTROL_PLANE} {EXCLUDE}]"
     )
     if wanted:
         shown = " ".join(f"{t['key']}:{t['effect']}" for t in wanted)
         files.say(
-            f"[mark-control-plane] Marking the node {name} as control-plane by adding the taints [{shown}]"
+            f"[mark-control-plane] Marking the node {name} as control-plane by adding the "
+            f"taints [{shown}]"
         )
 
     def mark() -> None:
@@ -400,7 +456,8 @@ def _supported(target: Version, own: Version) -> None:
     oldest = own.minor - 1
     if target.minor < oldest:
         raise KubeadmError(
-            f"this version of kubeadm only supports deploying clusters with the control plane version >= 1.{oldest}.0. "
+            "this version of kubeadm only supports deploying clusters with the control "
+            f"plane version >= 1.{oldest}.0. "
             f"Current version: {target}"
         )
 
@@ -457,7 +514,11 @@ def run_phase(context: Context, given: Given) -> int:
     """
     name, *rest = given.words or ("",)
     what = rest[0] if rest else "all"
-    init = load_for_phase(context, given) if name.startswith(("upload", "addon", "bootstrap", "mark")) else load(context, given)
+    init = (
+        load_for_phase(context, given)
+        if name.startswith(("upload", "addon", "bootstrap", "mark"))
+        else load(context, given)
+    )
     phases: dict[str, Callable[[], Any]] = {
         "preflight": init.preflight,
         "certs": init.certs,
@@ -471,7 +532,14 @@ def run_phase(context: Context, given: Given) -> int:
         "bootstrap-token": init.bootstrap_token,
         "addon": lambda: init.addon(what),
     }
-    if name not in phases or what not in {"all", "kubeadm", "kubelet", "coredns", "kube-proxy", "local"}:
+    if name not in phases or what not in {
+        "all",
+        "kubeadm",
+        "kubelet",
+        "coredns",
+        "kube-proxy",
+        "local",
+    }:
         raise KubeadmError(f'unknown command "{" ".join(given.words)}" for "kubeadm init phase"')
     try:
         phases[name]()
@@ -507,9 +575,21 @@ def load_for_phase(context: Context, given: Given) -> Init:
 
 
 _WITH_CONFIG = {
-    "config", "upload-certs", "ignore-preflight-errors", "skip-phases", "skip-certificate-key-print", "skip-token-print",
-    "dry-run", "v", "certificate-key", "rootfs", "kubeconfig", "patches", "node-name", "cri-socket",
-}  # fmt: skip
+    "config",
+    "upload-certs",
+    "ignore-preflight-errors",
+    "skip-phases",
+    "skip-certificate-key-print",
+    "skip-token-print",
+    "dry-run",
+    "v",
+    "certificate-key",
+    "rootfs",
+    "kubeconfig",
+    "patches",
+    "node-name",
+    "cri-socket",
+}
 _DONE = """
 Your Kubernetes control-plane has initialized successfully!
 

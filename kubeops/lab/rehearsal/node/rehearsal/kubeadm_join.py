@@ -1,7 +1,8 @@
 """`kubeadm join`: a worker, or a further control plane.
 
-Phases, in order: preflight (with discovery), control-plane-prepare, check-etcd, kubelet-start, etcd-join,
-kubelet-wait-bootstrap, control-plane-join, wait-control-plane. etcd members join as learners and are promoted.
+Phases, in order: preflight (with discovery), control-plane-prepare, check-etcd, kubelet-start,
+etcd-join, kubelet-wait-bootstrap, control-plane-join, wait-control-plane. etcd members join as
+learners and are promoted.
 """
 
 import os
@@ -38,16 +39,32 @@ from rehearsal.version import Version, parse
 
 SPEC = CONFIG | Spec(
     values=(
-        "apiserver-advertise-address", "apiserver-bind-port", "certificate-key", "cri-socket", "discovery-file",
-        "discovery-token", "discovery-token-ca-cert-hash", "ignore-preflight-errors", "node-name", "patches",
-        "skip-phases", "tls-bootstrap-token", "token",
+        "apiserver-advertise-address",
+        "apiserver-bind-port",
+        "certificate-key",
+        "cri-socket",
+        "discovery-file",
+        "discovery-token",
+        "discovery-token-ca-cert-hash",
+        "ignore-preflight-errors",
+        "node-name",
+        "patches",
+        "skip-phases",
+        "tls-bootstrap-token",
+        "token",
     ),
     switches=("control-plane", "discovery-token-unsafe-skip-ca-verification", "dry-run"),
-)  # fmt: skip
+)
 PHASES = (
-    "preflight", "control-plane-prepare", "check-etcd", "kubelet-start", "etcd-join", "kubelet-wait-bootstrap",
-    "control-plane-join", "wait-control-plane",
-)  # fmt: skip
+    "preflight",
+    "control-plane-prepare",
+    "check-etcd",
+    "kubelet-start",
+    "etcd-join",
+    "kubelet-wait-bootstrap",
+    "control-plane-join",
+    "wait-control-plane",
+)
 LEARNER_SECONDS = 40.0
 KEYS = 12
 PREFLIGHT = "error execution phase preflight"
@@ -136,14 +153,23 @@ class Join:
             return
         if not self.cluster.get("controlPlaneEndpoint"):
             raise KubeadmError(f"{PREFLIGHT}: {_NO_ENDPOINT}")
-        files.say("[preflight] Running pre-flight checks before initializing the new control plane instance")
+        files.say(
+            "[preflight] Running pre-flight checks before initializing the new control plane "
+            "instance"
+        )
         local = self.cluster["etcd"].get("local", {})
         again = preflight.Checks(context=self.context, name=self.name, target=str(self.target))
         data = local.get("dataDir", "/var/lib/etcd")
         preflight.run(again.init(port=self.node.port, data=data, first=False), ignore=ignore)
         files.say("[preflight] Pulling images required for setting up a Kubernetes cluster")
-        files.say("[preflight] This might take a minute or two, depending on the speed of your internet connection")
-        files.say("[preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
+        files.say(
+            "[preflight] This might take a minute or two, depending on the speed of your "
+            "internet connection"
+        )
+        files.say(
+            "[preflight] You can also perform this action beforehand using 'kubeadm config "
+            "images pull'"
+        )
         pulled = again.pulled(
             repository=self.cluster["imageRepository"], etcd_tag=local.get("imageTag", "")
         )
@@ -184,11 +210,13 @@ class Join:
         ]
         if missing:
             raise KubeadmError(
-                f"{PREFLIGHT}: \nOne or more conditions for hosting a new control plane instance is not satisfied.\n\n"
+                f"{PREFLIGHT}: \nOne or more conditions for hosting a new control plane "
+                "instance is not satisfied.\n\n"
                 f"[failure loading certificate for {missing[0]}: couldn't load the file "
                 f"{self.pki}/{missing[0]}: no such file or directory]\n\n"
                 "Please ensure that:\n* The cluster has a stable controlPlaneEndpoint address.\n"
-                "* The certificates that must be shared among control plane instances are provided.\n\n"
+                "* The certificates that must be shared among control plane instances are "
+                "provided.\n\n"
             )
         certificates = self.certificates
         files.say(f'[certs] Using certificateDir folder "{self.pki}"')
@@ -214,17 +242,21 @@ class Join:
         files.say("[check-etcd] Checking that the etcd cluster is healthy")
         etcd = self._etcd()
         members = kubeadm_etcd.persist(
-            etcd.members, timeout=20.0, what="error execution phase check-etcd: etcd cluster is not healthy"
+            etcd.members,
+            timeout=20.0,
+            what="error execution phase check-etcd: etcd cluster is not healthy",
         )
         sick = [
             url
             for member in members
             for url in member.client_urls
-            if not member.learner and not files.wait(lambda url=url: etcd.healthy(url), timeout=20.0, interval=0.5)  # type: ignore[misc]
+            if not member.learner
+            and not files.wait(lambda url=url: etcd.healthy(url), timeout=20.0, interval=0.5)  # type: ignore[misc]
         ]
         if sick:
             raise KubeadmError(
-                "error execution phase check-etcd: etcd cluster is not healthy: failed to dial endpoint "
+                "error execution phase check-etcd: etcd cluster is not healthy: failed to "
+                "dial endpoint "
                 f"{sick[0]} with maintenance client: context deadline exceeded"
             )
 
@@ -232,7 +264,11 @@ class Join:
         """Write the kubelet's files and start it with the token."""
         layout = self.context.layout
         systemctl("stop", "kubelet")
-        server = f"https://{self.node.address}:{self.node.port}" if self.control_plane else self.access.server
+        server = (
+            f"https://{self.node.address}:{self.node.port}"
+            if self.control_plane
+            else self.access.server
+        )
         text = kubeconfig(
             server=server,
             ca=self.access.ca.encode(),
@@ -244,9 +280,7 @@ class Join:
         if not self.control_plane or not (layout.at(self.pki) / "ca.crt").exists():
             files.write(layout.at(self.pki) / "ca.crt", self.access.ca)
         registration = self.settings["nodeRegistration"]
-        kubeadm_kubelet.write_config(
-            self.context, self.kubelet, socket=registration["criSocket"]
-        )
+        kubeadm_kubelet.write_config(self.context, self.kubelet, socket=registration["criSocket"])
         flags = registration | {"registerTaints": not self.control_plane}
         kubeadm_kubelet.write_flags(self.context, flags, self.cluster)
         start_kubelet()
@@ -257,7 +291,9 @@ class Join:
             return
         peer = f"https://{self.node.address}:2380"
         etcd = self._etcd()
-        phase = "error execution phase etcd-join: error creating local etcd static pod manifest file"
+        phase = (
+            "error execution phase etcd-join: error creating local etcd static pod manifest file"
+        )
         limit = self.limits["etcdAPICall"]
         members = kubeadm_etcd.persist(lambda: etcd.add_learner(peer), timeout=limit, what=phase)
         files.say("[etcd] Announced new etcd member joining to the existing etcd cluster")
@@ -273,7 +309,9 @@ class Join:
             members=[(member.name or self.name, member.peer_urls[0]) for member in members],
         )
         files.write(layout.manifests / "etcd.yaml", text, mode=0o600)
-        files.say("[etcd] Waiting for the new etcd member to join the cluster. This can take up to 40s")
+        files.say(
+            "[etcd] Waiting for the new etcd member to join the cluster. This can take up to 40s"
+        )
         own = next(member for member in members if peer in member.peer_urls)
         self.context.reached("etcd-announced")
         kubeadm_etcd.persist(
@@ -301,7 +339,8 @@ class Join:
         files.say("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap")
         if not files.wait(layout.kubelet_conf.exists, timeout=limits["tlsBootstrap"]):
             raise KubeadmError(
-                "error execution phase kubelet-wait-bootstrap: failed to wait for the kubelet to perform the TLS "
+                "error execution phase kubelet-wait-bootstrap: failed to wait for the "
+                "kubelet to perform the TLS "
                 "Bootstrap: context deadline exceeded"
             )
         layout.bootstrap_conf.unlink(missing_ok=True)
@@ -358,14 +397,21 @@ def load(context: Context, given: Given) -> Join:
     else:
         settings = _from_flags(given)
     if given.has("node-name"):
-        settings["nodeRegistration"] = (settings.get("nodeRegistration") or {}) | {"name": given.value("node-name")}
+        settings["nodeRegistration"] = (settings.get("nodeRegistration") or {}) | {
+            "name": given.value("node-name")
+        }
     settings["discovery"] = dict(settings.get("discovery") or {})
     if not settings["discovery"].get("bootstrapToken") and not settings["discovery"].get("file"):
-        raise KubeadmError("discovery: Invalid value: \"\": bootstrapToken or file must be set")
+        raise KubeadmError('discovery: Invalid value: "": bootstrapToken or file must be set')
     token = (settings["discovery"].get("bootstrapToken") or {}).get("token")
     if token is not None and not _is_token(token):
-        raise KubeadmError(f'discovery.bootstrapToken.token: Invalid value: "{token}": the bootstrap token is invalid')
-    settings["nodeRegistration"] = kubeadm_config.registration(settings, hostname=socket.gethostname())
+        raise KubeadmError(
+            f'discovery.bootstrapToken.token: Invalid value: "{token}": the bootstrap token '
+            "is invalid"
+        )
+    settings["nodeRegistration"] = kubeadm_config.registration(
+        settings, hostname=socket.gethostname()
+    )
     return Join(context=context, given=given, settings=settings)
 
 
@@ -376,9 +422,13 @@ def _is_token(text: str) -> bool:
 
 def _from_flags(given: Given) -> dict[str, Any]:
     if not given.words and not given.has("discovery-file"):
-        raise KubeadmError("discovery.bootstrapToken: Invalid value: \"\": apiServerEndpoint must be set")
+        raise KubeadmError(
+            'discovery.bootstrapToken: Invalid value: "": apiServerEndpoint must be set'
+        )
     token = given.value("discovery-token") or given.value("token")
-    discovery: dict[str, Any] = {"tlsBootstrapToken": given.value("tls-bootstrap-token") or given.value("token")}
+    discovery: dict[str, Any] = {
+        "tlsBootstrapToken": given.value("tls-bootstrap-token") or given.value("token")
+    }
     if given.has("discovery-file"):
         discovery["file"] = {"kubeConfigPath": given.value("discovery-file")}
     else:
@@ -438,7 +488,16 @@ def run(context: Context, given: Given) -> int:
     return 0
 
 
-_WITH_CONFIG = {"config", "ignore-preflight-errors", "skip-phases", "dry-run", "v", "node-name", "rootfs", "patches"}
+_WITH_CONFIG = {
+    "config",
+    "ignore-preflight-errors",
+    "skip-phases",
+    "dry-run",
+    "v",
+    "node-name",
+    "rootfs",
+    "patches",
+}
 _NO_ENDPOINT = """
 One or more conditions for hosting a new control plane instance is not satisfied.
 

@@ -1,4 +1,6 @@
-"""The kubelet's files as kubeadm writes them: config.yaml, instance-config.yaml, kubeadm-flags.env."""
+"""The kubelet's files as kubeadm writes them: config.yaml, instance-config.yaml,
+kubeadm-flags.env.
+"""
 
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -18,7 +20,7 @@ DNS_INDEX = 9
 
 def dns_address(service_subnet: str) -> str:
     """Return the cluster's DNS address: the tenth of the service network."""
-    hosts = ip_network(service_subnet.split(",")[0]).hosts()
+    hosts = ip_network(service_subnet.split(",", maxsplit=1)[0]).hosts()
     return str(next(islice(hosts, DNS_INDEX, None)))
 
 
@@ -54,22 +56,41 @@ def configuration(cluster: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
         "staticPodPath": "/etc/kubernetes/manifests",
     }
     periods = (
-        "cpuManagerReconcilePeriod", "evictionPressureTransitionPeriod", "fileCheckFrequency", "httpCheckFrequency",
-        "imageMaximumGCAge", "imageMinimumGCAge", "nodeStatusReportFrequency", "nodeStatusUpdateFrequency",
-        "runtimeRequestTimeout", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods",
-        "streamingConnectionIdleTimeout", "syncFrequency", "volumeStatsAggPeriod",
-    )  # fmt: skip
+        "cpuManagerReconcilePeriod",
+        "evictionPressureTransitionPeriod",
+        "fileCheckFrequency",
+        "httpCheckFrequency",
+        "imageMaximumGCAge",
+        "imageMinimumGCAge",
+        "nodeStatusReportFrequency",
+        "nodeStatusUpdateFrequency",
+        "runtimeRequestTimeout",
+        "shutdownGracePeriod",
+        "shutdownGracePeriodCriticalPods",
+        "streamingConnectionIdleTimeout",
+        "syncFrequency",
+        "volumeStatsAggPeriod",
+    )
     return defaults | dict.fromkeys(periods, ZERO) | dict(given)
 
 
-def write_flags(context: Context, registration: Mapping[str, Any], cluster: Mapping[str, Any]) -> None:
+def write_flags(
+    context: Context, registration: Mapping[str, Any], cluster: Mapping[str, Any]
+) -> None:
     """Write /var/lib/kubelet/kubeadm-flags.env."""
     path = context.layout.kubelet / "kubeadm-flags.env"
-    files.say(f'[kubelet-start] Writing kubelet environment file with flags to file "{_shown(context, path)}"')
-    files.write(path, f'KUBELET_KUBEADM_ARGS="{" ".join(_flags(context.version, registration, cluster))}"\n')
+    files.say(
+        "[kubelet-start] Writing kubelet environment file with flags to file "
+        f'"{_shown(context, path)}"'
+    )
+    files.write(
+        path, f'KUBELET_KUBEADM_ARGS="{" ".join(_flags(context.version, registration, cluster))}"\n'
+    )
 
 
-def _flags(version: Version, registration: Mapping[str, Any], cluster: Mapping[str, Any]) -> list[str]:
+def _flags(
+    version: Version, registration: Mapping[str, Any], cluster: Mapping[str, Any]
+) -> list[str]:
     found: dict[str, str] = {}
     if version.minor < INSTANCE_CONFIG:
         found["container-runtime-endpoint"] = registration.get("criSocket") or SOCKET
@@ -87,19 +108,28 @@ def _flags(version: Version, registration: Mapping[str, Any], cluster: Mapping[s
 
 
 def write_config(
-    context: Context, configuration: Mapping[str, Any], *, socket: str = SOCKET, instance: bool = True
+    context: Context,
+    configuration: Mapping[str, Any],
+    *,
+    socket: str = SOCKET,
+    instance: bool = True,
 ) -> None:
-    """Write config.yaml, and instance-config.yaml where this kubeadm has one (and `instance` asks for it)."""
+    """Write config.yaml, and instance-config.yaml where this kubeadm has one (and `instance` asks
+    for it).
+    """
     folder = context.layout.kubelet
     complete = dict(configuration)
     if context.version.minor >= INSTANCE_CONFIG:
         if instance:
             path = folder / "instance-config.yaml"
-            files.say(f'[kubelet-start] Writing kubelet configuration to file "{_shown(context, path)}"')
+            files.say(
+                f'[kubelet-start] Writing kubelet configuration to file "{_shown(context, path)}"'
+            )
             files.write(path, f'containerRuntimeEndpoint: "{socket}"\n')
         complete["containerRuntimeEndpoint"] = instance_socket(context) or socket
         files.say(
-            '[patches] Applied patch of type "application/strategic-merge-patch+json" to target "kubeletconfiguration"'
+            '[patches] Applied patch of type "application/strategic-merge-patch+json" to '
+            'target "kubeletconfiguration"'
         )
     path = folder / "config.yaml"
     files.say(f'[kubelet-start] Writing kubelet configuration to file "{_shown(context, path)}"')
@@ -123,7 +153,9 @@ def from_cluster(found: Mapping[str, Any]) -> dict[str, Any]:
     try:
         value = files.load_yaml(found["data"]["kubelet"])
     except (KeyError, TypeError) as error:
-        raise KubeadmError('no kubelet component config found in the cluster; "kubelet-config" is broken') from error
+        raise KubeadmError(
+            'no kubelet component config found in the cluster; "kubelet-config" is broken'
+        ) from error
     return dict(value)
 
 

@@ -1,4 +1,6 @@
-"""What kubeadm keeps in the cluster: its own ConfigMaps, certificates, tokens, roles, and the two addons."""
+"""What kubeadm keeps in the cluster: its own ConfigMaps, certificates, tokens, roles, and the two
+addons.
+"""
 
 import base64
 import hashlib
@@ -54,8 +56,12 @@ def put(client: Client, resource: str, body: Obj) -> Obj:
     return retry(once, timeout=60.0, what=f"unable to create or update {resource}")
 
 
-def config_map(name: str, data: Mapping[str, str], *, namespace: str = SYSTEM, hashed: str = "") -> Obj:
-    """Return a ConfigMap; `hashed` names the key whose content is hashed in an annotation, as component configs are."""
+def config_map(
+    name: str, data: Mapping[str, str], *, namespace: str = SYSTEM, hashed: str = ""
+) -> Obj:
+    """Return a ConfigMap; `hashed` names the key whose content is hashed in an annotation, as
+    component configs are.
+    """
     meta: Obj = {"name": name, "namespace": namespace}
     if hashed:
         digest = hashlib.sha256(data[hashed].encode()).hexdigest()
@@ -66,7 +72,8 @@ def config_map(name: str, data: Mapping[str, str], *, namespace: str = SYSTEM, h
 def upload_kubeadm_config(client: Client, cluster: Mapping[str, Any]) -> None:
     """Keep the ClusterConfiguration in the cluster."""
     files.say(
-        '[upload-config] Storing the configuration used in ConfigMap "kubeadm-config" in the "kube-system" Namespace'
+        '[upload-config] Storing the configuration used in ConfigMap "kubeadm-config" in the '
+        '"kube-system" Namespace'
     )
     text = files.dump_yaml(dict(cluster))
     put(client, "configmaps", config_map("kubeadm-config", {"ClusterConfiguration": text}))
@@ -76,7 +83,8 @@ def upload_kubeadm_config(client: Client, cluster: Mapping[str, Any]) -> None:
 def upload_kubelet_config(client: Client, configuration: Mapping[str, Any]) -> None:
     """Keep the kubelets' configuration in the cluster."""
     files.say(
-        '[kubelet] Creating a ConfigMap "kubelet-config" in namespace kube-system with the configuration for the '
+        '[kubelet] Creating a ConfigMap "kubelet-config" in namespace kube-system with the '
+        "configuration for the "
         "kubelets in the cluster"
     )
     text = files.dump_yaml(dict(configuration))
@@ -85,7 +93,12 @@ def upload_kubelet_config(client: Client, configuration: Mapping[str, Any]) -> N
 
 
 def _role(client: Client, name: str, resource: str, object_name: str) -> None:
-    rule = {"apiGroups": [""], "resourceNames": [object_name], "resources": [resource], "verbs": ["get"]}
+    rule = {
+        "apiGroups": [""],
+        "resourceNames": [object_name],
+        "resources": [resource],
+        "verbs": ["get"],
+    }
     meta = {"name": name, "namespace": SYSTEM}
     rbac = "rbac.authorization.k8s.io/v1"
     put(client, "roles", {"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": [rule]})
@@ -94,7 +107,13 @@ def _role(client: Client, name: str, resource: str, object_name: str) -> None:
         for group in ("system:nodes", "system:bootstrappers:kubeadm:default-node-token")
     ]
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    binding = {"apiVersion": rbac, "kind": "RoleBinding", "metadata": meta, "roleRef": reference, "subjects": subjects}
+    binding = {
+        "apiVersion": rbac,
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "roleRef": reference,
+        "subjects": subjects,
+    }
     put(client, "rolebindings", binding)
 
 
@@ -133,7 +152,9 @@ def put_token(
     groups: Sequence[str],
     description: str = "",
 ) -> Obj:
-    """Keep a bootstrap token in the cluster; a `ttl` of 0 seconds makes one that does not expire."""
+    """Keep a bootstrap token in the cluster; a `ttl` of 0 seconds makes one that does not
+    expire.
+    """
     identifier, _, secret = token.partition(".")
     data = {"token-id": identifier, "token-secret": secret}
     data |= {f"usage-bootstrap-{usage}": "true" for usage in usages}
@@ -162,7 +183,8 @@ def bootstrap_rules(client: Client) -> None:
     rows = (
         ("Node Bootstrap tokens to get nodes", "kubeadm:get-nodes", "kubeadm:get-nodes", nodes),
         (
-            "Node Bootstrap tokens to post CSRs in order for nodes to get long term certificate credentials",
+            "Node Bootstrap tokens to post CSRs in order for nodes to get long term "
+            "certificate credentials",
             "kubeadm:kubelet-bootstrap",
             "system:node-bootstrapper",
             nodes,
@@ -204,10 +226,14 @@ def bootstrap_rules(client: Client) -> None:
 
 def cluster_info(client: Client, *, server: str, ca: bytes) -> None:
     """Publish where the cluster is, for whoever wants to join."""
-    files.say('[bootstrap-token] Creating the "cluster-info" ConfigMap in the "kube-public" namespace')
+    files.say(
+        '[bootstrap-token] Creating the "cluster-info" ConfigMap in the "kube-public" namespace'
+    )
     conf = {
         "apiVersion": "v1",
-        "clusters": [{"cluster": {"certificate-authority-data": pki.b64(ca), "server": server}, "name": ""}],
+        "clusters": [
+            {"cluster": {"certificate-authority-data": pki.b64(ca), "server": server}, "name": ""}
+        ],
         "contexts": None,
         "current-context": "",
         "kind": "Config",
@@ -217,8 +243,17 @@ def cluster_info(client: Client, *, server: str, ca: bytes) -> None:
     put(client, "configmaps", config_map("cluster-info", data, namespace="kube-public"))
     rbac = "rbac.authorization.k8s.io"
     meta = {"name": "kubeadm:bootstrap-signer-clusterinfo", "namespace": "kube-public"}
-    rule = {"apiGroups": [""], "resourceNames": ["cluster-info"], "resources": ["configmaps"], "verbs": ["get"]}
-    put(client, "roles", {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": [rule]})
+    rule = {
+        "apiGroups": [""],
+        "resourceNames": ["cluster-info"],
+        "resources": ["configmaps"],
+        "verbs": ["get"],
+    }
+    put(
+        client,
+        "roles",
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": [rule]},
+    )
     put(
         client,
         "rolebindings",
@@ -236,8 +271,13 @@ def cluster_info(client: Client, *, server: str, ca: bytes) -> None:
 
 
 def upload_certificates(client: Client, layout: Layout, folder: str, key: str) -> None:
-    """Keep the shared certificates in the cluster for two hours, encrypted with `key` (64 hexadecimal digits)."""
-    files.say('[upload-certs] Storing the certificates in Secret "kubeadm-certs" in the "kube-system" Namespace')
+    """Keep the shared certificates in the cluster for two hours, encrypted with `key` (64
+    hexadecimal digits).
+    """
+    files.say(
+        '[upload-certs] Storing the certificates in Secret "kubeadm-certs" in the '
+        '"kube-system" Namespace'
+    )
     token = new_token()
     made = put_token(
         client,
@@ -261,7 +301,11 @@ def upload_certificates(client: Client, layout: Layout, folder: str, key: str) -
         if (layout.at(folder) / path).exists()
     }
     meta = {"name": "kubeadm-certs", "namespace": SYSTEM, "ownerReferences": [owner]}
-    put(client, "secrets", {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "data": data})
+    put(
+        client,
+        "secrets",
+        {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "data": data},
+    )
     files.say("[upload-certs] Using certificate key:")
     files.say(key)
 
@@ -273,21 +317,25 @@ def download_certificates(client: Client, layout: Layout, folder: str, key: str)
         KubeadmError: they are not there, or `key` is not theirs.
     """
     files.say(
-        '[download-certs] Downloading the certificates in Secret "kubeadm-certs" in the "kube-system" Namespace'
+        '[download-certs] Downloading the certificates in Secret "kubeadm-certs" in the '
+        '"kube-system" Namespace'
     )
     phase = "error execution phase control-plane-prepare/download-certs: error downloading certs"
     found = client.find("secrets", "kubeadm-certs", namespace=SYSTEM)
     if found is None:
         raise KubeadmError(
-            f'{phase}: error downloading the secret: Secret "kubeadm-certs" was not found in the "kube-system" '
-            "Namespace. This Secret might have expired. Please, run `kubeadm init phase upload-certs --upload-certs` "
+            f'{phase}: error downloading the secret: Secret "kubeadm-certs" was not found in '
+            'the "kube-system" '
+            "Namespace. This Secret might have expired. Please, run `kubeadm init phase "
+            "upload-certs --upload-certs` "
             "on a control plane to generate a new one"
         )
     try:
         plain = {name: decrypt(base64.b64decode(text), key) for name, text in found["data"].items()}
     except InvalidTag as error:
         raise KubeadmError(
-            f"{phase}: error decoding secret data with provided key: cipher: message authentication failed"
+            f"{phase}: error decoding secret data with provided key: cipher: message "
+            "authentication failed"
         ) from error
     except ValueError as error:
         raise KubeadmError(f"{phase}: error decoding certificate key: {error}") from error

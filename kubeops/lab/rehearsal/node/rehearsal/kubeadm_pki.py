@@ -1,4 +1,6 @@
-"""The certificates and kubeconfig files of a control plane: which there are, who signs them, and what they say."""
+"""The certificates and kubeconfig files of a control plane: which there are, who signs them, and
+what they say.
+"""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -77,7 +79,7 @@ class Certificates:
         """Make an authority unless there is one, and return it."""
         stem = self.folder / name
         if stem.with_name(stem.name + ".crt").exists():
-            files.say(f'[certs] Using existing {name} certificate authority')
+            files.say(f"[certs] Using existing {name} certificate authority")
             return self.authority(name)
         files.say(f'[certs] Generating "{name}" certificate and key')
         validity = timedelta(seconds=files.duration(self.cluster["caCertificateValidityPeriod"]))
@@ -102,7 +104,8 @@ class Certificates:
         request = self.request(name)
         if request.server:
             files.say(
-                f"[certs] {name} serving cert is signed for DNS names [{' '.join(request.dns)}] and IPs "
+                f"[certs] {name} serving cert is signed for DNS names "
+                f"[{' '.join(request.dns)}] and IPs "
                 f"[{' '.join(request.addresses)}]"
             )
 
@@ -167,7 +170,9 @@ class Certificates:
         files.write(self.folder / "sa.pub", pki.public_pem(key), mode=0o600)
 
     def conf(self, name: str, *, pair: Pair | None = None) -> str:
-        """Return the kubeconfig `name` for this node, with a new certificate unless `pair` is given."""
+        """Return the kubeconfig `name` for this node, with a new certificate unless `pair` is
+        given.
+        """
         user, organizations = USERS.get(name) or (
             f"system:node:{self.node.name}",
             ("system:nodes",),
@@ -196,7 +201,9 @@ class Certificates:
 
 
 class KeyMaker:
-    """Makes private keys ahead of need on two threads: RSA keys are what kubeadm's time goes into."""
+    """Makes private keys ahead of need on two threads: RSA keys are what kubeadm's time goes
+    into.
+    """
 
     def __init__(self, count: int = 0, *, algorithm: str = "RSA-2048") -> None:
         self._algorithm = algorithm

@@ -1,6 +1,7 @@
 """kubeadm's checks before it touches a node: their names, texts and order.
 
-System verification looks at the cgroup version only; the kernel's configuration is the host's business in a rehearsal.
+System verification looks at the cgroup version only; the kernel's configuration is the host's
+business in a rehearsal.
 """
 
 import os
@@ -23,14 +24,19 @@ CGROUP_V1_REFUSED = 35
 PROGRAMS = ("losetup", "mount", "cp")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 CGROUP_V1 = (
-    "cgroups v1 support is deprecated and will be removed in a future release. Please migrate to cgroups v2. To "
-    "explicitly enable cgroups v1 support for kubelet v1.35 or newer, you must set the kubelet configuration option "
-    "'FailCgroupV1' to 'false'. You must also explicitly skip this validation. For more information, see "
+    "cgroups v1 support is deprecated and will be removed in a future release. Please "
+    "migrate to cgroups v2. To "
+    "explicitly enable cgroups v1 support for kubelet v1.35 or newer, you must set the "
+    "kubelet configuration option "
+    "'FailCgroupV1' to 'false'. You must also explicitly skip this validation. For more "
+    "information, see "
     "https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
 )
 SWAP = (
-    "swap is supported for cgroup v2 only. The kubelet must be properly configured to use swap. Please refer to "
-    "https://kubernetes.io/docs/concepts/architecture/nodes/#swap-memory, or disable swap on the node"
+    "swap is supported for cgroup v2 only. The kubelet must be properly configured to use "
+    "swap. Please refer to "
+    "https://kubernetes.io/docs/concepts/architecture/nodes/#swap-memory, or disable swap on "
+    "the node"
 )
 
 
@@ -55,7 +61,9 @@ class Checks:
     target: str  # the release to be run, `v1.35.4`
 
     def init(self, *, port: int, data: str, first: bool = True) -> list[Check]:
-        """The checks of a new control plane; the machine itself is checked when it is the `first` one."""
+        """The checks of a new control plane; the machine itself is checked when it is the `first`
+        one.
+        """
         components = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
         found: list[Check] = [self.cpus, self.memory]
         if first:
@@ -81,21 +89,31 @@ class Checks:
     def machine(self) -> list[Check]:
         """The checks every machine gets."""
         return [
-            self.runtime, self.swap, *(self.program(name) for name in PROGRAMS), self.system, self.hostname,
-            self.kubelet_version, self.kubelet_service, self.port(10250),
-        ]  # fmt: skip
+            self.runtime,
+            self.swap,
+            *(self.program(name) for name in PROGRAMS),
+            self.system,
+            self.hostname,
+            self.kubelet_version,
+            self.kubelet_service,
+            self.port(10250),
+        ]
 
     def cpus(self) -> Iterator[Problem]:
         """NumCPU."""
         count = os.cpu_count() or 1
         if count < CPUS:
-            yield Problem("NumCPU", f"the number of available CPUs {count} is less than the required {CPUS}")
+            yield Problem(
+                "NumCPU", f"the number of available CPUs {count} is less than the required {CPUS}"
+            )
 
     def memory(self) -> Iterator[Problem]:
         """Mem."""
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024 // 1024
         if size < MEMORY_MB:
-            yield Problem("Mem", f"the system RAM ({size} MB) is less than the minimum {MEMORY_MB} MB")
+            yield Problem(
+                "Mem", f"the system RAM ({size} MB) is less than the minimum {MEMORY_MB} MB"
+            )
 
     def kubernetes_version(self) -> Iterator[Problem]:
         """KubernetesVersion."""
@@ -103,7 +121,8 @@ class Checks:
         if wanted.series != own.series and wanted > own:
             yield Problem(
                 "KubernetesVersion",
-                "Kubernetes version is greater than kubeadm version. Please consider to upgrade kubeadm. "
+                "Kubernetes version is greater than kubeadm version. Please consider to "
+                "upgrade kubeadm. "
                 f"Kubernetes version: {wanted.bare}. Kubeadm version: {own.major}.{own.minor}.x",
                 fatal=False,
             )
@@ -112,7 +131,9 @@ class Checks:
         """Port-N: nobody listens there."""
 
         def check() -> Iterator[Problem]:
-            with closing(socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET)) as probe:
+            with closing(
+                socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET)
+            ) as probe:
                 try:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("", number))
@@ -149,8 +170,10 @@ class Checks:
             text = str(error).replace("unix /run/", "unix /var/run/")
             yield Problem(
                 "CRI",
-                "could not connect to the container runtime: failed to create new CRI runtime service: validate "
-                'service connection: validate CRI v1 runtime API for endpoint "unix:///var/run/containerd/'
+                "could not connect to the container runtime: failed to create new CRI "
+                "runtime service: validate "
+                "service connection: validate CRI v1 runtime API for endpoint "
+                '"unix:///var/run/containerd/'
                 f'containerd.sock": {text}',
             )
 
@@ -173,7 +196,9 @@ class Checks:
         """SystemVerification: the cgroup version."""
         if _cgroup_v2():
             return
-        files.say("[preflight] The system verification failed. Printing the output from the verification:")
+        files.say(
+            "[preflight] The system verification failed. Printing the output from the verification:"
+        )
         files.say(f"KERNEL_VERSION: {os.uname().release}")
         files.say("OS: Linux")
         fatal = parse(self.target).minor >= CGROUP_V1_REFUSED
@@ -184,8 +209,10 @@ class Checks:
         if not NAME.fullmatch(self.name):
             yield Problem(
                 "Hostname",
-                f'nodeRegistration.name: Invalid value: "{self.name}": a lowercase RFC 1123 subdomain must consist of '
-                "lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+                f'nodeRegistration.name: Invalid value: "{self.name}": a lowercase RFC 1123 '
+                "subdomain must consist of "
+                "lower case alphanumeric characters, '-' or '.', and must start and end with "
+                "an alphanumeric character",
             )
         try:
             socket.getaddrinfo(self.name, None)
@@ -201,15 +228,18 @@ class Checks:
         if not path.exists():
             yield Problem(
                 "KubeletVersion",
-                "couldn't get kubelet version: cannot execute 'kubelet --version': executable file not found in $PATH",
+                "couldn't get kubelet version: cannot execute 'kubelet --version': "
+                "executable file not found in $PATH",
             )
             return
         kubelet = parse(path.read_text())
         if (kubelet.major, kubelet.minor) > (parse(self.target).major, parse(self.target).minor):
             yield Problem(
                 "KubeletVersion",
-                "the kubelet version is higher than the control plane version. This is not a supported version skew "
-                f'and may lead to a malfunctional cluster. Kubelet version: "{kubelet.bare}" Control plane version: '
+                "the kubelet version is higher than the control plane version. This is not a "
+                "supported version skew "
+                f'and may lead to a malfunctional cluster. Kubelet version: "{kubelet.bare}" '
+                "Control plane version: "
                 f'"{parse(self.target).bare}"',
             )
 
@@ -227,7 +257,9 @@ class Checks:
         path = "/proc/sys/net/ipv4/ip_forward"
         file = self.context.layout.at(path)
         if not file.exists() or file.read_text().strip() != "1":
-            yield Problem(f"FileContent-{path.replace('/', '-')}", f"{path} contents are not set to 1")
+            yield Problem(
+                f"FileContent-{path.replace('/', '-')}", f"{path} contents are not set to 1"
+            )
 
     def pulled(self, *, repository: str, etcd_tag: str = "", required: bool = True) -> Check:
         """ImagePull: every image is here or can be fetched."""
@@ -239,7 +271,9 @@ class Checks:
                     if not runtime.has_image(image):
                         runtime.pull(image)
                 except RuntimeFailure as error:
-                    yield Problem("ImagePull", f"failed to pull image {image}: {error}", fatal=required)
+                    yield Problem(
+                        "ImagePull", f"failed to pull image {image}: {error}", fatal=required
+                    )
 
         return check
 
@@ -248,7 +282,8 @@ def run(checks: Sequence[Check], *, ignore: Sequence[str], phase: str = "preflig
     """Run every check and tell what was found.
 
     Raises:
-        KubeadmError: something fatal was found that is not in `ignore` (names in any case, or `all`).
+        KubeadmError: something fatal was found that is not in `ignore` (names in any case, or
+        `all`).
     """
     skipped = {name.lower() for name in ignore}
     problems = [problem for check in checks for problem in check()]

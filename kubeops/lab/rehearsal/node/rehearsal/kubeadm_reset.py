@@ -41,7 +41,13 @@ def run(context: Context, given: Given) -> int:
     settings: Mapping[str, Any] = documents.get("ResetConfiguration", {})
     cluster = _cluster(context)
     if not (given.switch("force") or settings.get("force")):
-        files.warn(files.klog("preflight.go:56", "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm join' will be reverted."))  # fmt: skip
+        files.warn(
+            files.klog(
+                "preflight.go:56",
+                "[reset] WARNING: Changes made to this host by 'kubeadm init' or 'kubeadm "
+                "join' will be reverted.",
+            )
+        )
         print("[reset] Are you sure you want to proceed? [y/N]: ", end="", flush=True)
         try:
             answer = input()
@@ -103,7 +109,12 @@ def _leave_etcd(context: Context, cluster: Mapping[str, Any]) -> None:
     manifest = context.layout.manifests / "etcd.yaml"
     data = (cluster.get("etcd", {}).get("local") or {}).get("dataDir", "/var/lib/etcd")
     if not cluster:
-        files.warn(files.klog("removeetcdmember.go:105", "[reset] No kubeadm config, using etcd pod spec to get data directory"))  # fmt: skip
+        files.warn(
+            files.klog(
+                "removeetcdmember.go:105",
+                "[reset] No kubeadm config, using etcd pod spec to get data directory",
+            )
+        )
     if manifest.exists():
         try:
             _remove_member(context, cluster)

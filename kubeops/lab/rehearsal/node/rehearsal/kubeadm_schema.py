@@ -1,7 +1,7 @@
 """The fields kubeadm's configuration kinds have, and nothing else.
 
-A schema is a dictionary of fields. Its values: None takes anything, another dictionary the fields below, and a list
-with one schema a list of such objects.
+A schema is a dictionary of fields. Its values: None takes anything, another dictionary the fields
+below, and a list with one schema a list of such objects.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,15 @@ _ARGS = [{"name": None, "value": None}]
 _ENVS = [{"name": None, "value": None, "valueFrom": None}]
 _TIMEOUTS = dict.fromkeys(
     (
-        "controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall",
-        "tlsBootstrap", "discovery", "upgradeManifests",
+        "controlPlaneComponentHealthCheck",
+        "kubeletHealthCheck",
+        "kubernetesAPICall",
+        "etcdAPICall",
+        "tlsBootstrap",
+        "discovery",
+        "upgradeManifests",
     )
-)  # fmt: skip
+)
 _REGISTRATION = {
     "name": None,
     "criSocket": None,
@@ -101,19 +106,34 @@ _KUBEADM: Mapping[str, Schema] = {
     "ResetConfiguration": {
         **dict.fromkeys(
             (
-                "cleanupTmpDir", "certificatesDir", "criSocket", "dryRun", "force", "ignorePreflightErrors",
-                "skipPhases", "unmountFlags",
+                "cleanupTmpDir",
+                "certificatesDir",
+                "criSocket",
+                "dryRun",
+                "force",
+                "ignorePreflightErrors",
+                "skipPhases",
+                "unmountFlags",
             )
         ),
         "timeouts": _TIMEOUTS,
-    },  # fmt: skip
+    },
     "UpgradeConfiguration": {
         "apply": {
             **dict.fromkeys(
                 (
-                    "kubernetesVersion", "allowExperimentalUpgrades", "allowRCUpgrades", "certificateRenewal",
-                    "dryRun", "etcdUpgrade", "forceUpgrade", "ignorePreflightErrors", "imagePullPolicy",
-                    "imagePullSerial", "printConfig", "skipPhases",
+                    "kubernetesVersion",
+                    "allowExperimentalUpgrades",
+                    "allowRCUpgrades",
+                    "certificateRenewal",
+                    "dryRun",
+                    "etcdUpgrade",
+                    "forceUpgrade",
+                    "ignorePreflightErrors",
+                    "imagePullPolicy",
+                    "imagePullSerial",
+                    "printConfig",
+                    "skipPhases",
                 )
             ),
             "patches": _PATCHES,
@@ -122,50 +142,36 @@ _KUBEADM: Mapping[str, Schema] = {
         "node": {
             **dict.fromkeys(
                 (
-                    "certificateRenewal", "dryRun", "etcdUpgrade", "ignorePreflightErrors", "imagePullPolicy",
-                    "imagePullSerial", "skipPhases",
+                    "certificateRenewal",
+                    "dryRun",
+                    "etcdUpgrade",
+                    "ignorePreflightErrors",
+                    "imagePullPolicy",
+                    "imagePullSerial",
+                    "skipPhases",
                 )
             ),
             "patches": _PATCHES,
         },
         "plan": dict.fromkeys(
             (
-                "kubernetesVersion", "allowExperimentalUpgrades", "allowRCUpgrades", "dryRun",
-                "ignorePreflightErrors", "printConfig", "etcdUpgrade",
+                "kubernetesVersion",
+                "allowExperimentalUpgrades",
+                "allowRCUpgrades",
+                "dryRun",
+                "ignorePreflightErrors",
+                "printConfig",
+                "etcdUpgrade",
             )
         ),
         "timeouts": _TIMEOUTS,
     },
-}  # fmt: skip
+}
 _KUBELET = dict.fromkeys(
-    """allowedUnsafeSysctls authentication authorization cgroupDriver cgroupRoot cgroupsPerQOS clusterDNS
-    clusterDomain configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize
-    containerLogMaxWorkers containerLogMonitorInterval containerRuntimeEndpoint contentType cpuCFSQuota
-    cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod crashLoopBackOff
-    enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler enableServer
-    enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS evictionHard
-    evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft
-    evictionSoftGracePeriod failCgroupV1 failSwapOn featureGates fileCheckFrequency hairpinMode healthzBindAddress
-    healthzPort httpCheckFrequency imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge
-    imageMinimumGCAge imagePullCredentialsVerificationPolicy imageServiceEndpoint ipTablesDropBit
-    iptablesMasqueradeBit keepTerminatedPodVolumes kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReserved
-    kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles
-    maxParallelImagePulls maxPods memoryManagerPolicy memorySwap memoryThrottlingFactor nodeLeaseDurationSeconds
-    nodeStatusMaxImages nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podCIDR podLogsDir podPidsLimit
-    podsPerCore port protectKernelDefaults providerID qosReserved readOnlyPort registerNode registerWithTaints
-    registryBurst registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates runOnce
-    runtimeRequestTimeout seccompDefault serializeImagePulls serverTLSBootstrap shutdownGracePeriod
-    shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill showHiddenMetricsForVersion
-    staticPodPath staticPodURL staticPodURLHeader streamingConnectionIdleTimeout syncFrequency systemCgroups
-    systemReserved systemReservedCgroup tlsCertFile tlsCipherSuites tlsMinVersion tlsPrivateKeyFile
-    topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing userNamespaces volumePluginDir
-    volumeStatsAggPeriod""".split()
+    ["allowedUnsafeSysctls", "authentication", "authorization", "cgroupDriver", "cgroupRoot", "cgroupsPerQOS", "clusterDNS", "clusterDomain", "configMapAndSecretChangeDetectionStrategy", "containerLogMaxFiles", "containerLogMaxSize", "containerLogMaxWorkers", "containerLogMonitorInterval", "containerRuntimeEndpoint", "contentType", "cpuCFSQuota", "cpuCFSQuotaPeriod", "cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableDebuggingHandlers", "enableProfilingHandler", "enableServer", "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS", "evictionHard", "evictionMaxPodGracePeriod", "evictionMinimumReclaim", "evictionPressureTransitionPeriod", "evictionSoft", "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode", "healthzBindAddress", "healthzPort", "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge", "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "ipTablesDropBit", "iptablesMasqueradeBit", "keepTerminatedPodVolumes", "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReserved", "kubeReservedCgroup", "kubeletCgroups", "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles", "maxParallelImagePulls", "maxPods", "memoryManagerPolicy", "memorySwap", "memoryThrottlingFactor", "nodeLeaseDurationSeconds", "nodeStatusMaxImages", "nodeStatusReportFrequency", "nodeStatusUpdateFrequency", "oomScoreAdj", "podCIDR", "podLogsDir", "podPidsLimit", "podsPerCore", "port", "protectKernelDefaults", "providerID", "qosReserved", "readOnlyPort", "registerNode", "registerWithTaints", "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "resolvConf", "rotateCertificates", "runOnce", "runtimeRequestTimeout", "seccompDefault", "serializeImagePulls", "serverTLSBootstrap", "shutdownGracePeriod", "shutdownGracePeriodByPodPriority", "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "showHiddenMetricsForVersion", "staticPodPath", "staticPodURL", "staticPodURLHeader", "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReserved", "systemReservedCgroup", "tlsCertFile", "tlsCipherSuites", "tlsMinVersion", "tlsPrivateKeyFile", "topologyManagerPolicy", "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces", "volumePluginDir", "volumeStatsAggPeriod"]
 )
 _PROXY = dict.fromkeys(
-    """bindAddress bindAddressHardFail clientConnection clusterCIDR configSyncPeriod conntrack detectLocal
-    detectLocalMode enableProfiling featureGates healthzBindAddress hostnameOverride iptables ipvs logging
-    metricsBindAddress mode nftables nodePortAddresses oomScoreAdj portRange showHiddenMetricsForVersion winkernel
-    windowsRunAsService""".split()
+    ["bindAddress", "bindAddressHardFail", "clientConnection", "clusterCIDR", "configSyncPeriod", "conntrack", "detectLocal", "detectLocalMode", "enableProfiling", "featureGates", "healthzBindAddress", "hostnameOverride", "iptables", "ipvs", "logging", "metricsBindAddress", "mode", "nftables", "nodePortAddresses", "oomScoreAdj", "portRange", "showHiddenMetricsForVersion", "winkernel", "windowsRunAsService"]
 )
 
 

@@ -1,9 +1,10 @@
 """Replacing the static pods of a control plane, one at a time, with a way back.
 
-For etcd, then kube-apiserver, kube-controller-manager and kube-scheduler: renew the component's certificates, move its manifest
-to a dated folder below /etc/kubernetes/tmp, put the new one in its place, and wait until its mirror pod carries another hash and
-runs. etcd's data is copied first. When a component does not come back, every manifest that was
-replaced is put back (etcd's data too), and the error says so. Nothing below /etc/kubernetes/tmp is ever deleted.
+For etcd, then kube-apiserver, kube-controller-manager and kube-scheduler: renew the component's
+certificates, move its manifest to a dated folder below /etc/kubernetes/tmp, put the new one in its
+place, and wait until its mirror pod carries another hash and runs. etcd's data is copied first.
+When a component does not come back, every manifest that was replaced is put back (etcd's data too),
+and the error says so. Nothing below /etc/kubernetes/tmp is ever deleted.
 """
 
 import random
@@ -28,13 +29,17 @@ from rehearsal.version import Version
 RENEWED = {
     "etcd": ("etcd-server", "etcd-peer", "etcd-healthcheck-client"),
     "kube-apiserver": (
-        "apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client",
+        "apiserver",
+        "apiserver-kubelet-client",
+        "front-proxy-client",
+        "apiserver-etcd-client",
     ),
     "kube-controller-manager": ("controller-manager.conf",),
     "kube-scheduler": ("scheduler.conf",),
-}  # fmt: skip
+}
 HASH = "kubernetes.io/config.hash"
 SAY = "[upgrade/staticpods]"
+POLL_TIMEOUT = 2.0
 
 
 @dataclass(kw_only=True)
@@ -76,7 +81,7 @@ class Replacement:
 
     @property
     def data(self) -> Path:
-        """etcd's data."""
+        """Etcd's data."""
         return self.context.layout.at(self.cluster["etcd"]["local"]["dataDir"])
 
     @property
@@ -92,7 +97,10 @@ class Replacement:
         """
         new = self.manifests()
         same = {name: text == self._present(name) for name, text in new.items()}
-        written = self.context.layout.temporary / f"kubeadm-upgraded-manifests{random.randrange(10**9, 4 * 10**9)}"  # noqa: S311 - a folder's name
+        written = (
+            self.context.layout.temporary
+            / f"kubeadm-upgraded-manifests{random.randrange(10**9, 4 * 10**9)}"
+        )
         files.say(f'{SAY} Writing new Static Pod manifests to "{written}"')
         for name, text in new.items():
             files.write(written / f"{name}.yaml", text, mode=0o600)
@@ -100,14 +108,17 @@ class Replacement:
             for name, text in new.items():
                 files.say(f'{SAY} Preparing for "{name}" upgrade')
                 if same[name] and (name != "etcd" or same["kube-apiserver"]):
-                    files.say(f"{SAY} Current and new manifests of {name} are equal, skipping upgrade")
+                    files.say(
+                        f"{SAY} Current and new manifests of {name} are equal, skipping upgrade"
+                    )
                     continue
                 self._replace(name, text, same=same[name])
                 self.context.reached(name)
         except KubeadmError as error:
             self._undo()
             raise KubeadmError(
-                "error execution phase control-plane: couldn't upgrade control plane. kubeadm has tried to recover "
+                "error execution phase control-plane: couldn't upgrade control plane. "
+                "kubeadm has tried to recover "
                 f"everything into the earlier state. Errors faced: {error}"
             ) from error
         finally:
@@ -119,7 +130,8 @@ class Replacement:
     def manifests(self) -> dict[str, str]:
         """Return the new manifests by component, in the order they are put in place.
 
-        A joined control plane's etcd loses the other members from `--initial-cluster`, as with the real kubeadm.
+        A joined control plane's etcd loses the other members from `--initial-cluster`, as with the
+        real kubeadm.
         """
         node = self.maker.node
         found: dict[str, str] = {}
@@ -132,7 +144,7 @@ class Replacement:
         return path.read_text() if path.exists() else ""
 
     def _replace(self, name: str, text: str, *, same: bool) -> None:
-        client = self.context.client()
+        client = self.context.client(timeout=POLL_TIMEOUT)
         if name == "etcd":
             self._copy_data()
         before = self._hash(client, name)
@@ -142,9 +154,13 @@ class Replacement:
                 kubeadm_certs.renew_one(self.maker, certificate)
         path, kept = self.folder / f"{name}.yaml", self.backup / f"{name}.yaml"
         if same:
-            files.say(f'{SAY} Restarting the {name} static pod and backing up its manifest to "{kept}"')
+            files.say(
+                f'{SAY} Restarting the {name} static pod and backing up its manifest to "{kept}"'
+            )
         else:
-            files.say(f'{SAY} Moving new manifest to "{path}" and backing up old manifest to "{kept}"')
+            files.say(
+                f'{SAY} Moving new manifest to "{path}" and backing up old manifest to "{kept}"'
+            )
         self.backup.mkdir(parents=True, exist_ok=True)
         shutil.move(path, kept)
         self.moved.append(name)
@@ -184,7 +200,9 @@ class Replacement:
 
     def _pods(self, client: Client, name: str) -> bool:
         try:
-            found = client.list("pods", namespace="kube-system", labels=f"component={name}")["items"]
+            found = client.list("pods", namespace="kube-system", labels=f"component={name}")[
+                "items"
+            ]
         except (ApiError, UnreachableError):
             return False
         own = [p for p in found if p["spec"].get("nodeName") == self.maker.node.name]
@@ -207,7 +225,9 @@ class Replacement:
             check=False,
         )
         if done.returncode != 0:
-            raise KubeadmError(f"failed to back up etcd data: {done.stderr.strip()}: exit status {done.returncode}")
+            raise KubeadmError(
+                f"failed to back up etcd data: {done.stderr.strip()}: exit status {done.returncode}"
+            )
 
     def _undo(self) -> None:
         for name in self.moved:
@@ -220,4 +240,3 @@ class Replacement:
                 self.data.chmod(0o700)
             with suppress(OSError):
                 shutil.copy2(kept, self.folder / f"{name}.yaml")
-

@@ -18,7 +18,12 @@ from rehearsal.kubeconfig import load_kubeconfig
 
 SPEC = Spec(
     values=("certificate-key", "config", "description", "groups", "ttl", "usages", "output"),
-    switches=("print-join-command", "dry-run", "allow-missing-template-keys", "show-managed-fields"),
+    switches=(
+        "print-join-command",
+        "dry-run",
+        "allow-missing-template-keys",
+        "show-managed-fields",
+    ),
     short={"o": "output"},
 )
 TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
@@ -37,7 +42,10 @@ def create(context: Context, given: Given) -> int:
     entry = (documents.get("InitConfiguration", {}).get("bootstrapTokens") or [{}])[0]
     token = given.words[0] if given.words else entry.get("token") or objects.new_token()
     if not TOKEN.fullmatch(token):
-        raise KubeadmError(f'the bootstrap token "{token}" was not of the form "\\\\A([a-z0-9]{{6}})\\\\.([a-z0-9]{{16}})\\\\z"')
+        raise KubeadmError(
+            f'the bootstrap token "{token}" was not of the form '
+            '"\\\\A([a-z0-9]{6})\\\\.([a-z0-9]{16})\\\\z"'
+        )
     client = admin(context)
     name = f"bootstrap-token-{token.partition('.')[0]}"
     usages = given.values("usages") or tuple(entry.get("usages") or ("signing", "authentication"))
@@ -45,7 +53,9 @@ def create(context: Context, given: Given) -> int:
     try:
         ttl = files.duration(given.value("ttl") or entry.get("ttl") or "24h0m0s")
     except ValueError as error:
-        raise KubeadmError(f'invalid argument "{given.value("ttl")}" for "--ttl" flag: {error}') from error
+        raise KubeadmError(
+            f'invalid argument "{given.value("ttl")}" for "--ttl" flag: {error}'
+        ) from error
     try:
         objects.put_token(
             client,
@@ -57,7 +67,8 @@ def create(context: Context, given: Given) -> int:
         )
     except KubeadmError as error:
         raise KubeadmError(
-            f"failed to create or update bootstrap token with name {name}: unable to create *v1.Secret: "
+            f"failed to create or update bootstrap token with name {name}: unable to create "
+            "*v1.Secret: "
             f"{str(error).partition(': ')[2]}"
         ) from error
     if not given.switch("print-join-command"):
@@ -91,7 +102,10 @@ def show(context: Context, given: Given) -> int:
     elif kind == "text":
         _table(tokens)
     else:
-        raise KubeadmError(f"could not construct output printer: unable to match a printer suitable for the output format {kind}")
+        raise KubeadmError(
+            "could not construct output printer: unable to match a printer suitable for the "
+            f"output format {kind}"
+        )
     return 0
 
 
@@ -102,16 +116,20 @@ def delete(context: Context, given: Given) -> int:
         KubeadmError: one of them is no token, or is not there.
     """
     if not given.words:
-        raise KubeadmError("missing subcommand; 'token delete' is missing token of form \"[a-z0-9]{6}\"")
+        raise KubeadmError(
+            "missing subcommand; 'token delete' is missing token of form \"[a-z0-9]{6}\""
+        )
     client = admin(context)
     for word in given.words:
         identifier = word.partition(".")[0]
         if not IDENTIFIER.fullmatch(identifier):
-            raise KubeadmError(f'given token didn\'t match pattern "\\\\A([a-z0-9]{{6}})\\\\z"')
+            raise KubeadmError('given token didn\'t match pattern "\\\\A([a-z0-9]{6})\\\\z"')
         try:
             client.delete("secrets", f"bootstrap-token-{identifier}", namespace="kube-system")
         except (ApiError, UnreachableError) as error:
-            raise KubeadmError(f'failed to delete bootstrap token "{identifier}": {error}') from error
+            raise KubeadmError(
+                f'failed to delete bootstrap token "{identifier}": {error}'
+            ) from error
         files.say(f'bootstrap token "{identifier}" deleted')
     return 0
 
@@ -134,7 +152,9 @@ def admin(context: Context) -> Client:
 
 def _tokens(client: Client) -> list[Token]:
     found = retry(
-        lambda: client.list("secrets", namespace="kube-system", fields=f"type={objects.TOKEN_TYPE}"),
+        lambda: client.list(
+            "secrets", namespace="kube-system", fields=f"type={objects.TOKEN_TYPE}"
+        ),
         timeout=API_SECONDS,
         what="failed to list bootstrap tokens",
     )
@@ -172,7 +192,9 @@ def _table(tokens: Sequence[Token]) -> None:
         )
     widths = [max(len(row[i]) for row in rows) + 3 for i in range(len(rows[0]) - 1)]
     for row in rows:
-        files.say("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + row[-1])
+        files.say(
+            "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + row[-1]
+        )
 
 
 def _left(expires: str) -> str:

@@ -1,9 +1,10 @@
 """`kubeadm upgrade apply` and `kubeadm upgrade node`.
 
-The phases of `apply`: preflight, control-plane, upload-config, kubeconfig, kubelet-config, bootstrap-token, addon,
-post-upgrade; of `node`: preflight, control-plane, kubeconfig, kubelet-config, addon, post-upgrade. The health check looks
-at nodes and manifests; the job that the real kubeadm runs as a trial is not made. `--dry-run` changes nothing and
-leaves its folder below /etc/kubernetes/tmp behind, as the real one does.
+The phases of `apply`: preflight, control-plane, upload-config, kubeconfig, kubelet-config,
+bootstrap-token, addon, post-upgrade; of `node`: preflight, control-plane, kubeconfig,
+kubelet-config, addon, post-upgrade. The health check looks at nodes and manifests; the job that the
+real kubeadm runs as a trial is not made. `--dry-run` changes nothing and leaves its folder below
+/etc/kubernetes/tmp behind, as the real one does.
 """
 
 import random
@@ -30,15 +31,25 @@ COMMON = CONFIG | Spec(
 )
 APPLY = COMMON | Spec(
     switches=(
-        "yes", "force", "print-config", "allow-experimental-upgrades", "allow-release-candidate-upgrades",
+        "yes",
+        "force",
+        "print-config",
+        "allow-experimental-upgrades",
+        "allow-release-candidate-upgrades",
     ),
     short={"y": "yes", "f": "force"},
-)  # fmt: skip
+)
 NODE = COMMON
 PHASES = (
-    "preflight", "control-plane", "upload-config", "kubeconfig", "kubelet-config", "bootstrap-token", "addon",
+    "preflight",
+    "control-plane",
+    "upload-config",
+    "kubeconfig",
+    "kubelet-config",
+    "bootstrap-token",
+    "addon",
     "post-upgrade",
-)  # fmt: skip
+)
 ENV_BACKUP_UNTIL = 36
 NO_RULES = "kubeadm-kubelet-env"
 
@@ -98,8 +109,14 @@ class Upgrade:
     def pull(self) -> None:
         """Fetch the new images."""
         files.say("[upgrade/preflight] Pulling images required for setting up a Kubernetes cluster")
-        files.say("[upgrade/preflight] This might take a minute or two, depending on the speed of your internet connection")
-        files.say("[upgrade/preflight] You can also perform this action beforehand using 'kubeadm config images pull'")
+        files.say(
+            "[upgrade/preflight] This might take a minute or two, depending on the speed of "
+            "your internet connection"
+        )
+        files.say(
+            "[upgrade/preflight] You can also perform this action beforehand using 'kubeadm "
+            "config images pull'"
+        )
         checks = preflight.Checks(context=self.context, name="", target=str(self.target))
         local = self.cluster["etcd"].get("local", {})
         pulled = checks.pulled(
@@ -118,14 +135,24 @@ class Upgrade:
             timeout=kubeadm_config.timeouts(self.document)["upgradeManifests"],
         ).run()
         files.say(
-            "[upgrade/control-plane] The control plane instance for this node was successfully upgraded!"
+            "[upgrade/control-plane] The control plane instance for this node was "
+            "successfully upgraded!"
         )
 
     def kubelet_config(self) -> None:
         """Write the kubelet's configuration anew, keeping the old one."""
         found = self.client.get("configmaps", "kubelet-config", namespace="kube-system")
-        folder = self.context.layout.temporary / f"kubeadm-kubelet-config-{files.now():%Y-%m-%d-%H-%M-%S}"
-        files.warn(files.klog("postupgrade.go:105", f"Using temporary directory {folder} for kubelet config. To override it set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder = (
+            self.context.layout.temporary
+            / f"kubeadm-kubelet-config-{files.now():%Y-%m-%d-%H-%M-%S}"
+        )
+        files.warn(
+            files.klog(
+                "postupgrade.go:105",
+                f"Using temporary directory {folder} for kubelet config. To override it set "
+                "the environment variable KUBEADM_UPGRADE_DRYRUN_DIR",
+            )
+        )
         folder.mkdir(parents=True, exist_ok=True)
         present = self.context.layout.kubelet / "config.yaml"
         files.say(f"[upgrade] Backing up kubelet config file to {folder}/config.yaml")
@@ -136,7 +163,8 @@ class Upgrade:
             self.context, kubeadm_kubelet.from_cluster(found), instance=first
         )
         files.say(
-            "[upgrade/kubelet-config] The kubelet configuration for this node was successfully upgraded!"
+            "[upgrade/kubelet-config] The kubelet configuration for this node was "
+            "successfully upgraded!"
         )
 
     def addons(self) -> None:
@@ -164,8 +192,17 @@ class Upgrade:
         """Keep the kubelet's flags file, which older kubeadms rewrite here."""
         if self.context.version.minor >= ENV_BACKUP_UNTIL:
             return
-        folder = self.context.layout.temporary / f"kubeadm-kubelet-env{random.randrange(10**8, 4 * 10**9)}"  # noqa: S311 - a folder's name
-        files.warn(files.klog("postupgrade.go:203", f"Using temporary directory {folder} for kubelet env file. To override it set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder = (
+            self.context.layout.temporary
+            / f"kubeadm-kubelet-env{random.randrange(10**8, 4 * 10**9)}"
+        )
+        files.warn(
+            files.klog(
+                "postupgrade.go:203",
+                f"Using temporary directory {folder} for kubelet env file. To override it "
+                "set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR",
+            )
+        )
         folder.mkdir(parents=True, exist_ok=True)
         files.say(f"[upgrade] Backing up kubelet env file to {folder}/kubeadm-flags.env")
         present = self.context.layout.kubelet / "kubeadm-flags.env"
@@ -174,8 +211,17 @@ class Upgrade:
 
     def finish_dry(self, verb: str) -> int:
         """End a dry run."""
-        folder = self.context.layout.temporary / f"kubeadm-upgrade-{verb}-dryrun{random.randrange(10**8, 4 * 10**9)}"  # noqa: S311 - a folder's name
-        files.warn(files.klog("constants.go:626", f"Using dry-run directory {folder}. To override it, set the environment variable KUBEADM_UPGRADE_DRYRUN_DIR"))  # fmt: skip
+        folder = (
+            self.context.layout.temporary
+            / f"kubeadm-upgrade-{verb}-dryrun{random.randrange(10**8, 4 * 10**9)}"
+        )
+        files.warn(
+            files.klog(
+                "constants.go:626",
+                f"Using dry-run directory {folder}. To override it, set the environment "
+                "variable KUBEADM_UPGRADE_DRYRUN_DIR",
+            )
+        )
         folder.mkdir(parents=True, exist_ok=True)
         files.say("[upgrade/successful] Finished dryrunning successfully!")
         return 0
@@ -193,12 +239,16 @@ def apply(context: Context, given: Given) -> int:
     upgrade.check_machine()
     files.say("[upgrade] Running cluster health checks")
     _check_health(upgrade)
-    files.say(f'[upgrade/preflight] You have chosen to upgrade the cluster version to "{upgrade.target}"')
+    files.say(
+        f'[upgrade/preflight] You have chosen to upgrade the cluster version to "{upgrade.target}"'
+    )
     files.say(f"[upgrade/versions] Cluster version: {current}")
     files.say(f"[upgrade/versions] kubeadm version: {context.version.full}")
     force = given.switch("force") or bool(upgrade.settings.get("forceUpgrade"))
     kubelets = _kubelets(upgrade.client)
-    judge(target=upgrade.target, cluster=current, kubeadm=context.version, kubelets=kubelets).enforce(force=force)
+    judge(
+        target=upgrade.target, cluster=current, kubeadm=context.version, kubelets=kubelets
+    ).enforce(force=force)
     if not (given.switch("yes") or force or upgrade.dry):
         _confirm()
     upgrade.pull()
@@ -209,7 +259,8 @@ def apply(context: Context, given: Given) -> int:
     limit = files.go_duration(kubeadm_config.timeouts(upgrade.document)["upgradeManifests"])
     if "control-plane" not in skipped:
         files.say(
-            f'[upgrade/control-plane] Upgrading your static Pod-hosted control plane to version "{upgrade.target}" '
+            "[upgrade/control-plane] Upgrading your static Pod-hosted control plane to "
+            f'version "{upgrade.target}" '
             f"(timeout: {limit})..."
         )
         upgrade.replace()
@@ -221,12 +272,16 @@ def apply(context: Context, given: Given) -> int:
         objects.upload_kubelet_config(upgrade.client, kubeadm_kubelet.from_cluster(kept))
         context.reached("upload-config")
     if "kubeconfig" not in skipped:
-        files.say("[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!")
+        files.say(
+            "[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!"
+        )
     if "kubelet-config" not in skipped:
         upgrade.kubelet_config()
         context.reached("kubelet-config")
     if "bootstrap-token" not in skipped:
-        files.say("[upgrade/bootstrap-token] Configuring bootstrap token and cluster-info RBAC rules")
+        files.say(
+            "[upgrade/bootstrap-token] Configuring bootstrap token and cluster-info RBAC rules"
+        )
         objects.bootstrap_rules(upgrade.client)
     if "addon" not in skipped:
         upgrade.addons()
@@ -234,9 +289,15 @@ def apply(context: Context, given: Given) -> int:
     if "post-upgrade" not in skipped:
         upgrade.post()
     files.say()
-    files.say(f'[upgrade] SUCCESS! A control plane node of your cluster was upgraded to "{upgrade.target}".')
+    files.say(
+        "[upgrade] SUCCESS! A control plane node of your cluster was upgraded to "
+        f'"{upgrade.target}".'
+    )
     files.say()
-    files.say("[upgrade] Now please proceed with upgrading the rest of the nodes by following the right order.")
+    files.say(
+        "[upgrade] Now please proceed with upgrading the rest of the nodes by following the "
+        "right order."
+    )
     return 0
 
 
@@ -277,11 +338,14 @@ def node(context: Context, given: Given) -> int:
         files.say("[upgrade/kubeconfig] Skipping phase. Not a control plane node.")
     elif "control-plane" not in skipped:
         files.say(
-            "[upgrade/control-plane] Upgrading your Static Pod-hosted control plane instance to version "
+            "[upgrade/control-plane] Upgrading your Static Pod-hosted control plane instance "
+            "to version "
             f'"{upgrade.target}"...'
         )
         upgrade.replace()
-        files.say("[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!")
+        files.say(
+            "[upgrade/kubeconfig] The kubeconfig files for this node were successfully upgraded!"
+        )
         context.reached("control-plane")
     if "kubelet-config" not in skipped:
         upgrade.kubelet_config()
@@ -291,7 +355,9 @@ def node(context: Context, given: Given) -> int:
         context.reached("addon")
     elif not control_plane:
         for addon in ("coredns", "kube-proxy"):
-            files.say(f"[upgrade/addon] Skipping the addon/{addon} phase. Not a control plane node.")
+            files.say(
+                f"[upgrade/addon] Skipping the addon/{addon} phase. Not a control plane node."
+            )
     if "post-upgrade" not in skipped:
         upgrade.post()
     return 0
@@ -357,7 +423,10 @@ def _check_health(upgrade: Upgrade) -> None:
     sick = [
         node["metadata"]["name"]
         for node in nodes
-        if not any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+        if not any(
+            c["type"] == "Ready" and c["status"] == "True"
+            for c in node["status"].get("conditions", [])
+        )
     ]
     missing = [
         name
@@ -367,18 +436,26 @@ def _check_health(upgrade: Upgrade) -> None:
     lines = []
     ignored = {name.lower() for name in upgrade.ignored}
     if sick and not ignored & {"controlplanenodesready", "all"}:
-        lines.append(f"\t[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the cluster: [{' '.join(sick)}]")
+        lines.append(
+            "\t[ERROR ControlPlaneNodesReady]: there are NotReady control-planes in the "
+            f"cluster: [{' '.join(sick)}]"
+        )
     if missing and not ignored & {"staticpodmanifest", "all"}:
         lines.append(
-            "\t[ERROR StaticPodManifest]: the control plane seems to be Static Pod-hosted, but some of the manifests "
-            f"don't seem to exist on disk. This probably means you're running 'kubeadm upgrade' on a remote machine, "
-            f"which is not supported for a Static Pod-hosted cluster. Manifest files not found: {missing}"
+            "\t[ERROR StaticPodManifest]: the control plane seems to be Static Pod-hosted, "
+            "but some of the manifests "
+            "don't seem to exist on disk. This probably means you're running 'kubeadm "
+            "upgrade' on a remote machine, "
+            "which is not supported for a Static Pod-hosted cluster. Manifest files not "
+            f"found: {missing}"
         )
     if lines:
         listed = "\n".join(lines)
         raise KubeadmError(
-            "error execution phase preflight: [upgrade/health] FATAL: [preflight] Some fatal errors occurred:\n"
-            f"{listed}\n[preflight] If you know what you are doing, you can make a check non-fatal with "
+            "error execution phase preflight: [upgrade/health] FATAL: [preflight] Some fatal "
+            "errors occurred:\n"
+            f"{listed}\n[preflight] If you know what you are doing, you can make a check "
+            "non-fatal with "
             "`--ignore-preflight-errors=...`"
         )
 
@@ -390,4 +467,7 @@ def _confirm() -> None:
     except EOFError:
         answer = ""
     if answer.strip().lower() not in {"y", "yes"}:
-        raise KubeadmError("error execution phase preflight: won't proceed; the user didn't answer (Y|y) in order to continue")
+        raise KubeadmError(
+            "error execution phase preflight: won't proceed; the user didn't answer (Y|y) in "
+            "order to continue"
+        )

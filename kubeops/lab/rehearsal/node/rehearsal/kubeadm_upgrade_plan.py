@@ -3,7 +3,6 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rehearsal import files, kubeadm_config
 from rehearsal.client import Client
@@ -16,12 +15,17 @@ from rehearsal.version import Version, companions, parse
 PLAN = CONFIG | Spec(
     values=("ignore-preflight-errors", "feature-gates", "output"),
     switches=(
-        "allow-experimental-upgrades", "allow-release-candidate-upgrades", "print-config", "dry-run", "etcd-upgrade",
-        "allow-missing-template-keys", "show-managed-fields",
+        "allow-experimental-upgrades",
+        "allow-release-candidate-upgrades",
+        "print-config",
+        "dry-run",
+        "etcd-upgrade",
+        "allow-missing-template-keys",
+        "show-managed-fields",
     ),
     short={"o": "output"},
     defaults=("etcd-upgrade",),
-)  # fmt: skip
+)
 DIFF = CONFIG | Spec(values=("context-lines",), short={"c": "context-lines"})
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 CONFIGS = (("kubeproxy.config.k8s.io", "v1alpha1"), ("kubelet.config.k8s.io", "v1beta1"))
@@ -57,12 +61,19 @@ def plan(context: Context, given: Given) -> int:
         files.say(f"[upgrade/versions] Latest version in the v{current.series} series: {target}")
         files.say()
     nodes = client.list("nodes")["items"]
-    kubelets = {n["metadata"]["name"]: parse(n["status"]["nodeInfo"]["kubeletVersion"]) for n in nodes}
+    kubelets = {
+        n["metadata"]["name"]: parse(n["status"]["nodeInfo"]["kubeletVersion"]) for n in nodes
+    }
     verdict = judge(target=target, cluster=current, kubeadm=target, kubelets=kubelets.values())
     if verdict.mandatory:
         verdict.enforce(force=False)
     manual = [
-        {"name": "kubelet", "currentVersion": str(version), "newVersion": str(target), "nodeName": name}
+        {
+            "name": "kubelet",
+            "currentVersion": str(version),
+            "newVersion": str(target),
+            "nodeName": name,
+        }
         for name, version in sorted(kubelets.items(), key=lambda item: (item[1], item[0]))
     ]
     changed = target > current
@@ -71,9 +82,16 @@ def plan(context: Context, given: Given) -> int:
         if changed:
             _text(context, target, current, manual, entries)
         return 0
-    upgrades = [] if not changed else [
-        {"description": f"version in the v{current.series} series", "components": manual + _with_kubeadm(context, target, entries)}
-    ]  # fmt: skip
+    upgrades = (
+        []
+        if not changed
+        else [
+            {
+                "description": f"version in the v{current.series} series",
+                "components": manual + _with_kubeadm(context, target, entries),
+            }
+        ]
+    )
     found_plan = {
         "kind": "UpgradePlan",
         "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
@@ -88,7 +106,10 @@ def plan(context: Context, given: Given) -> int:
     elif kind == "yaml":
         files.say(files.dump_yaml(found_plan).rstrip())
     else:
-        raise KubeadmError(f"could not construct output printer: unable to match a printer suitable for the output format {kind}")
+        raise KubeadmError(
+            "could not construct output printer: unable to match a printer suitable for the "
+            f"output format {kind}"
+        )
     return 0
 
 
@@ -107,15 +128,35 @@ def _components(client: Client, target: Version) -> list[Entry]:
     found: list[Entry] = []
     for component in COMPONENTS:
         for name, tag in _pods(client, component):
-            found.append({"name": component, "currentVersion": tag, "newVersion": str(target), "nodeName": name})  # noqa: PERF401 - two loops, one shape
+            found.append(
+                {
+                    "name": component,
+                    "currentVersion": tag,
+                    "newVersion": str(target),
+                    "nodeName": name,
+                }
+            )
     proxy = _image_tag(client, "daemonsets", "kube-proxy")
     if proxy:
-        found.append({"name": "kube-proxy", "currentVersion": proxy.removeprefix("v"), "newVersion": str(target)})
+        found.append(
+            {
+                "name": "kube-proxy",
+                "currentVersion": proxy.removeprefix("v"),
+                "newVersion": str(target),
+            }
+        )
     dns = _image_tag(client, "deployments", "coredns")
     if dns:
-        found.append({"name": "CoreDNS", "currentVersion": dns, "newVersion": companions(target).coredns})
+        found.append(
+            {"name": "CoreDNS", "currentVersion": dns, "newVersion": companions(target).coredns}
+        )
     found += [
-        {"name": "etcd", "currentVersion": tag, "newVersion": companions(target).etcd, "nodeName": name}
+        {
+            "name": "etcd",
+            "currentVersion": tag,
+            "newVersion": companions(target).etcd,
+            "nodeName": name,
+        }
         for name, tag in _pods(client, "etcd")
     ]
     return found
@@ -124,7 +165,8 @@ def _components(client: Client, target: Version) -> list[Entry]:
 def _pods(client: Client, component: str) -> list[tuple[str, str]]:
     pods = client.list("pods", namespace="kube-system", labels=f"component={component}")["items"]
     return sorted(
-        (p["spec"]["nodeName"], p["spec"]["containers"][0]["image"].rpartition(":")[2]) for p in pods
+        (p["spec"]["nodeName"], p["spec"]["containers"][0]["image"].rpartition(":")[2])
+        for p in pods
     )
 
 
@@ -142,10 +184,15 @@ def _with_kubeadm(context: Context, target: Version, entries: Sequence[Entry]) -
 
 
 def _text(
-    context: Context, target: Version, current: Version, manual: Sequence[Entry], entries: Sequence[Entry]
+    context: Context,
+    target: Version,
+    current: Version,
+    manual: Sequence[Entry],
+    entries: Sequence[Entry],
 ) -> None:
     files.say(
-        "Components that must be upgraded manually after you have upgraded the control plane with 'kubeadm upgrade apply':"
+        "Components that must be upgraded manually after you have upgraded the control plane "
+        "with 'kubeadm upgrade apply':"
     )
     _table(manual)
     files.say()
@@ -158,7 +205,9 @@ def _text(
     files.say(f"\tkubeadm upgrade apply {target}")
     files.say()
     if target > context.version:
-        files.say(f"Note: Before you can perform this upgrade, you have to update kubeadm to {target}.")
+        files.say(
+            f"Note: Before you can perform this upgrade, you have to update kubeadm to {target}."
+        )
         files.say()
     files.say(RULE)
     files.say(_STATE)
@@ -181,7 +230,9 @@ def _table(entries: Sequence[Mapping[str, str]]) -> None:
 def _rows(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[i]) for row in rows) + 3 for i in range(len(rows[0]) - 1)]
     for row in rows:
-        files.say("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + row[-1])
+        files.say(
+            "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + row[-1]
+        )
 
 
 def diff(context: Context, given: Given) -> int:

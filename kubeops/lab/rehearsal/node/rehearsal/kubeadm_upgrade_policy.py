@@ -24,12 +24,15 @@ class Verdict:
         """
         if self.mandatory:
             raise KubeadmError(
-                "error execution phase preflight: the version argument is invalid due to these fatal errors:\n\n"
-                f"{_listed(self.mandatory)}\nPlease fix the misalignments highlighted above and try upgrading again"
+                "error execution phase preflight: the version argument is invalid due to "
+                "these fatal errors:\n\n"
+                f"{_listed(self.mandatory)}\nPlease fix the misalignments highlighted above "
+                "and try upgrading again"
             )
         if self.skippable and not force:
             raise KubeadmError(
-                "error execution phase preflight: the version argument is invalid due to these errors:\n\n"
+                "error execution phase preflight: the version argument is invalid due to "
+                "these errors:\n\n"
                 f"{_listed(self.skippable)}\nCan be bypassed if you pass the --force flag"
             )
 
@@ -50,26 +53,33 @@ def judge(
     wanted = f'"{target}"'
     if target.minor > cluster.minor + 1:
         mandatory.append(
-            f"Specified version to upgrade to {wanted} is too high; kubeadm can upgrade only 1 minor version at a time"
+            f"Specified version to upgrade to {wanted} is too high; kubeadm can upgrade only "
+            "1 minor version at a time"
         )
     if target.minor < cluster.minor - 1:
         mandatory.append(
-            f"Specified version to downgrade to {wanted} is too low; kubeadm can downgrade only 1 minor version at a time"
+            f"Specified version to downgrade to {wanted} is too low; kubeadm can downgrade "
+            "only 1 minor version at a time"
         )
     if target.minor > kubeadm.minor:
         mandatory.append(
-            f"Specified version to upgrade to {wanted} is at least one minor release higher than the kubeadm minor "
+            f"Specified version to upgrade to {wanted} is at least one minor release higher "
+            "than the kubeadm minor "
             f"release ({target.minor} > {kubeadm.minor}). Such an upgrade is not supported"
         )
     elif target > kubeadm:
         skippable.append(
-            f'Specified version to upgrade to {wanted} is higher than the kubeadm version "{kubeadm}". Upgrade kubeadm '
+            f"Specified version to upgrade to {wanted} is higher than the kubeadm version "
+            f'"{kubeadm}". Upgrade kubeadm '
             "first using the tool you used to install kubeadm"
         )
-    old = sorted({str(kubelet) for kubelet in kubelets if kubelet.minor < target.minor - KUBELET_SKEW})
+    old = sorted(
+        {str(kubelet) for kubelet in kubelets if kubelet.minor < target.minor - KUBELET_SKEW}
+    )
     if old:
         skippable.append(
-            f"There are kubelets in this cluster that are too old that have these versions [{' '.join(old)}]"
+            "There are kubelets in this cluster that are too old that have these versions "
+            f"[{' '.join(old)}]"
         )
     return Verdict(mandatory=tuple(mandatory), skippable=tuple(skippable))
 

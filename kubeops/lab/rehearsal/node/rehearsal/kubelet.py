@@ -1,9 +1,10 @@
-"""The kubelet stand-in: runs static pods as processes, registers its node, and pretends for ordinary pods.
+"""The kubelet stand-in: runs static pods as processes, registers its node, and pretends for
+ordinary pods.
 
-Real are its flags, its files, its TLS bootstrap by certificate signing request, the Node and Lease it keeps, mirror pods,
-`/healthz` on 10248 and a TLS listener on 10250 (which refuses every request: there are no logs, exec or metrics).
-Not there: cgroups, resource limits, probes of ordinary pods, volumes, eviction, garbage collection, client certificate
-rotation.
+Real are its flags, its files, its TLS bootstrap by certificate signing request, the Node and Lease
+it keeps, mirror pods, `/healthz` on 10248 and a TLS listener on 10250 (which refuses every request:
+there are no logs, exec or metrics). Not there: cgroups, resource limits, probes of ordinary pods,
+volumes, eviction, garbage collection, client certificate rotation.
 """
 
 import http.server
@@ -34,12 +35,22 @@ LEASE_SECONDS = 10.0
 STATUS_SECONDS = 60.0
 FLAGS = cobra.Spec(
     values=(
-        "bootstrap-kubeconfig", "kubeconfig", "config", "node-ip", "node-labels", "hostname-override",
-        "register-with-taints", "container-runtime-endpoint", "v", "pod-infra-container-image",
-        "cgroup-driver", "cloud-provider", "image-credential-provider-bin-dir",
+        "bootstrap-kubeconfig",
+        "kubeconfig",
+        "config",
+        "node-ip",
+        "node-labels",
+        "hostname-override",
+        "register-with-taints",
+        "container-runtime-endpoint",
+        "v",
+        "pod-infra-container-image",
+        "cgroup-driver",
+        "cloud-provider",
+        "image-credential-provider-bin-dir",
     ),
     switches=("version", "fail-cgroupv1", "fail-swap-on"),
-)  # fmt: skip
+)
 
 
 class KubeletError(Exception):
@@ -74,7 +85,8 @@ def _config(path: str) -> dict[str, Any]:
         config = files.load_yaml(file.read_text())
     except FileNotFoundError as error:
         raise KubeletError(
-            f"failed to load kubelet config file, path: {file}, error: failed to load Kubelet config file "
+            f"failed to load kubelet config file, path: {file}, error: failed to load "
+            "Kubelet config file "
             f'{file}, error failed to read kubelet config file \\"{file}\\", error: open {file}: '
             "no such file or directory"
         ) from error
@@ -84,7 +96,8 @@ def _config(path: str) -> dict[str, Any]:
         ) from error
     if not isinstance(config, dict) or config.get("kind") != "KubeletConfiguration":
         raise KubeletError(
-            f"failed to load kubelet config file, path: {file}, error: failed to load Kubelet config file "
+            f"failed to load kubelet config file, path: {file}, error: failed to load "
+            "Kubelet config file "
             f"{file}, error couldn't get version/kind; json parse error"
         )
     return config

@@ -60,7 +60,8 @@ def network_ready(layout: Layout) -> bool:
 
 
 def connect(layout: Layout, options: Options, log: Callable[[str], None]) -> Client | None:
-    """Return a client of the API server, going through the TLS bootstrap first where that is still to be done.
+    """Return a client of the API server, going through the TLS bootstrap first where that is still
+    to be done.
 
     None means that it did not work out yet and is to be tried again.
     """
@@ -145,7 +146,9 @@ def current_certificate(layout: Layout) -> Path:
 
 
 def _keep_certificate(layout: Layout, conf: Path) -> None:
-    """Take a certificate that came inside kubelet.conf into the kubelet's own folder, as rotation does."""
+    """Take a certificate that came inside kubelet.conf into the kubelet's own folder, as rotation
+    does.
+    """
     if current_certificate(layout).exists():
         return
     user = files.load_yaml(conf.read_text())["users"][0]["user"]
@@ -296,13 +299,21 @@ class NodeKeeper:
     def _conditions(self) -> list[Obj]:
         ready, reason, message = self._ready()
         rows = (
-            ("MemoryPressure", "False", "KubeletHasSufficientMemory",
-             "kubelet has sufficient memory available"),
+            (
+                "MemoryPressure",
+                "False",
+                "KubeletHasSufficientMemory",
+                "kubelet has sufficient memory available",
+            ),
             ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "False", "KubeletHasSufficientPID",
-             "kubelet has sufficient PID available"),
+            (
+                "PIDPressure",
+                "False",
+                "KubeletHasSufficientPID",
+                "kubelet has sufficient PID available",
+            ),
             ("Ready", ready, reason, message),
-        )  # fmt: skip
+        )
         moment = files.stamp()
         conditions = []
         for kind, status, why, text in rows:

@@ -1,9 +1,10 @@
-"""The pods of a node as the API knows them: mirrors of static pods, and ordinary pods that only pretend to run.
+"""The pods of a node as the API knows them: mirrors of static pods, and ordinary pods that only
+pretend to run.
 
-An ordinary pod gets its images pulled, a container record, an address of the node's range, and is Running and Ready
-after a moment; without a CNI configuration it waits, as it would. Deleted pods go away when their preStop
-`sleep` is over (never later than their grace). Nothing of an ordinary pod is executed, no probe of it is made; a pod
-that is not to be restarted succeeds after a second.
+An ordinary pod gets its images pulled, a container record, an address of the node's range, and is
+Running and Ready after a moment; without a CNI configuration it waits, as it would. Deleted pods go
+away when their preStop `sleep` is over (never later than their grace). Nothing of an ordinary pod
+is executed, no probe of it is made; a pod that is not to be restarted succeeds after a second.
 """
 
 import ipaddress
@@ -32,7 +33,9 @@ Key = tuple[str, str]
 
 @dataclass(kw_only=True)
 class Pods:
-    """What the API says runs here, and the steps to make it so. `tick` is called often by one thread."""
+    """What the API says runs here, and the steps to make it so. `tick` is called often by one
+    thread.
+    """
 
     node: str
     runtime: Runtime

@@ -1,11 +1,12 @@
-"""Static pods: what lies in the manifest folder runs, what left it stops, what changed is started anew.
+"""Static pods: what lies in the manifest folder runs, what left it stops, what changed is started
+anew.
 
-The processes are not the kubelet's children in any sense that matters: they live in systemd scopes, survive its
-restart and are found again by pid and start time. A crashed one is started again, the first time at once, then after
-1, 2, 4 ... 20 seconds.
+The processes are not the kubelet's children in any sense that matters: they live in systemd scopes,
+survive its restart and are found again by pid and start time. A crashed one is started again, the
+first time at once, then after 1, 2, 4 ... 20 seconds.
 
-etcd is real and older than the images say (Debian's 3.5): flags that etcd 3.6 renamed are given to it under their old
-names.
+etcd is real and older than the images say (Debian's 3.5): flags that etcd 3.6 renamed are given to
+it under their old names.
 """
 
 import hashlib
@@ -104,7 +105,9 @@ class StaticPods:
                 self._records.setdefault(container.name, container)
 
     def wanted(self) -> dict[str, StaticPod]:
-        """Return the pods of the folder by name; files that are no pods are told about and skipped."""
+        """Return the pods of the folder by name; files that are no pods are told about and
+        skipped.
+        """
         found: dict[str, StaticPod] = {}
         paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         for path in paths:
@@ -256,9 +259,14 @@ def process_command(container: dict[str, Any]) -> tuple[str, ...]:
     if program in COMPONENTS:
         tag = container["image"].rpartition(":")[2]
         return (
-            sys.executable, "-sP", "-m", "rehearsal.component", program, *arguments,
+            sys.executable,
+            "-sP",
+            "-m",
+            "rehearsal.component",
+            program,
+            *arguments,
             f"--rehearsal-version={tag}",
-        )  # fmt: skip
+        )
     raise ValueError(
         f'failed to create containerd task: exec: "{program}": executable file not found in $PATH'
     )

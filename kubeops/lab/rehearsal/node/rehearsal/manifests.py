@@ -1,7 +1,8 @@
 """The static pods of a control plane, as kubeadm writes them.
 
-The texts are those of kubeadm 1.35 (recorded from a real node); differences of the other minors that kubeops can meet are
-here too: the flexVolume mount (until 1.35) and etcd's flags (3.6 from 1.34 on).
+The texts are those of kubeadm 1.35 (recorded from a real node); differences of the other minors
+that kubeops can meet are here too: the flexVolume mount (until 1.35) and etcd's flags (3.6 from
+1.34 on).
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,10 +86,9 @@ def etcd(
     """Return the manifest of the local etcd.
 
     Args:
-        version: the Kubernetes release, which chooses etcd's.
-        cluster: a complete ClusterConfiguration.
-        node: the machine.
-        members: name and peer URL of every member, the new one included, when joining; empty otherwise.
+        version: the Kubernetes release, which chooses etcd's. cluster: a complete
+        ClusterConfiguration. node: the machine. members: name and peer URL of every member, the new
+        one included, when joining; empty otherwise.
     """
     local = cluster["etcd"]["local"]
     data = local["dataDir"]
@@ -171,7 +171,7 @@ def pod(component: Component) -> dict[str, Any]:
     targets = {v["name"]: v["mountPath"] for v in settings.get("extraVolumes") or []}
     ordered = sorted(mounts, key=lambda mount: mount[1]) if component.sorted_mounts else mounts
     container: dict[str, Any] = {
-        "command": [component.name, *sorted(command)],
+        "command": [component.name, *sorted(command, key=lambda flag: flag.partition("=")[0])],
         "image": component.image,
         "imagePullPolicy": "IfNotPresent",
         "livenessProbe": _probe(component.probe, component.probe.live)

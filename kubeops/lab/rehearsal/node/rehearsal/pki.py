@@ -1,4 +1,6 @@
-"""Certificates as kubeadm makes them: real RSA keys, real X.509, the subjects, names and usages of the originals."""
+"""Certificates as kubeadm makes them: real RSA keys, real X.509, the subjects, names and usages of
+the originals.
+"""
 
 import base64
 import hashlib
@@ -45,7 +47,9 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a certificate is to say: subject, names, addresses, and whether it serves, calls, or both."""
+    """What a certificate is to say: subject, names, addresses, and whether it serves, calls, or
+    both.
+    """
 
     name: str
     organizations: tuple[str, ...] = ()

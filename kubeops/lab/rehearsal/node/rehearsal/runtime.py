@@ -1,9 +1,10 @@
-"""What a container runtime knows on a rehearsal node: images, and containers that are plain processes.
+"""What a container runtime knows on a rehearsal node: images, and containers that are plain
+processes.
 
-Images are one small file each below /var/lib/containerd; containers one JSON record each below /run, so that
-they are forgotten by a reboot, as the containers of a real node are stopped by it. There is no isolation: the
-process of a static pod runs on the node itself, in a systemd scope of its own, and so outlives the kubelet. Containers of
-ordinary pods have no process at all.
+Images are one small file each below /var/lib/containerd; containers one JSON record each below
+/run, so that they are forgotten by a reboot, as the containers of a real node are stopped by it.
+There is no isolation: the process of a static pod runs on the node itself, in a systemd scope of
+its own, and so outlives the kubelet. Containers of ordinary pods have no process at all.
 """
 
 import hashlib
@@ -102,7 +103,9 @@ class Container:
 
 
 def ticks(pid: int) -> int:
-    """Return when process `pid` started, in clock ticks since boot; 0 when it is gone or a zombie."""
+    """Return when process `pid` started, in clock ticks since boot; 0 when it is gone or a
+    zombie.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -143,7 +146,8 @@ class Runtime:
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise RuntimeFailure(
-                    'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while'
+                    "rpc error: code = Unavailable desc = connection error: desc = "
+                    '"transport: Error while'
                     f' dialing: dial unix {self.socket}: connect: {reason}"'
                 ) from error
 
@@ -170,7 +174,8 @@ class Runtime:
         image = Image(name=tagged(name))
         if not pullable(image.name):
             raise RuntimeFailure(
-                f'rpc error: code = NotFound desc = failed to pull and unpack image "{image.name}": '
+                "rpc error: code = NotFound desc = failed to pull and unpack image "
+                f'"{image.name}": '
                 f"failed to resolve image: {image.name}: not found"
             )
         if not self.has_image(image.name):
@@ -251,7 +256,9 @@ class Runtime:
                 os.killpg(container.pid, number)
 
     def stop(self, container: Container, *, grace: float | None = None) -> None:
-        """End a container: SIGTERM, and SIGKILL when `grace` seconds (its pod's by default) have passed."""
+        """End a container: SIGTERM, and SIGKILL when `grace` seconds (its pod's by default) have
+        passed.
+        """
         if container.running and container.pid:
             self.send(container, signal.SIGTERM)
             limit = container.grace if grace is None else grace
