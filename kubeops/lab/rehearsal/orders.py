@@ -1,5 +1,4 @@
-"""Faults ordered for a node's stand-ins. The file lies on the node; the stand-ins use the orders
-up.
+"""Faults ordered for a node's stand-ins, which use the orders up.
 
 `node/rehearsal/faults.py` says what each field does.
 """

@@ -1,5 +1,4 @@
-"""The stand-ins' packages as data: names, versions, dependencies, scripts and files, as in the real
-ones.
+"""The stand-ins' packages as data: versions, dependencies, scripts and files of the real ones.
 
 Every package with a program carries a copy of the stand-ins' code below
 /usr/lib/kubeops-rehearsal/NAME, so that kubeadm 1.36 and kubelet 1.35 work side by side on a node,

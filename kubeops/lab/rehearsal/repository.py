@@ -92,9 +92,7 @@ def _suites(made: Path, *, digest: str, key: str, signing: Path) -> None:
 
 
 def pack(package: Package, folder: Path, *, scratch: Path) -> Path:
-    """Make one .deb in `folder`, in a subfolder named after its architecture as in the real
-    repository.
-    """
+    """Make one .deb in `folder`, below its architecture's name as in the real repository."""
     root = scratch / f"{folder.parent.name}-{package.name}-{package.version}"
     for path, (content, mode) in package.files.items():
         _write(root / path.lstrip("/"), content, mode)
@@ -105,10 +103,10 @@ def pack(package: Package, folder: Path, *, scratch: Path) -> Path:
         _write(root / "DEBIAN/conffiles", "\n".join(package.conffiles) + "\n", 0o644)
     for name, text in package.scripts.items():
         _write(root / "DEBIAN" / name, text, 0o755)
-    for path in (root, *root.rglob("*")):
-        if path.is_dir():
-            path.chmod(0o755)
-        os.utime(path, (EPOCH, EPOCH))
+    for item in (root, *root.rglob("*")):
+        if item.is_dir():
+            item.chmod(0o755)
+        os.utime(item, (EPOCH, EPOCH))
     target = folder / "amd64" / f"{package.name}_{package.version}_amd64.deb"
     target.parent.mkdir(parents=True, exist_ok=True)
     _tool("dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(target))

@@ -1,5 +1,6 @@
-"""Command lines as Cobra reads them: `--flag value`, `--flag=value`, `-f`, words anywhere, unknown
-flags refused.
+"""Command lines as Cobra reads them.
+
+`--flag value`, `--flag=value` and `-f` anywhere between the words; unknown flags are refused.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
-"""Starts a control plane component under its own name: `python3 -m rehearsal.component
-kube-apiserver --flag=...`.
+"""Starts a control plane component under its own name.
+
+    python3 -m rehearsal.component kube-apiserver --flag=...
 
 The process is named as the real one, so that `pgrep kube-apiserver` and `ps` show what they would
 show on a real node.

@@ -26,9 +26,7 @@ SECOND = "2"
 
 
 def default_config(version: str) -> str:
-    """Return what `containerd config default` prints for a containerd of `version`, the parts that
-    matter.
-    """
+    """Return the parts that matter of what `containerd config default` prints in `version`."""
     if version.startswith(SECOND):
         return _DEFAULT_2
     return _DEFAULT_1

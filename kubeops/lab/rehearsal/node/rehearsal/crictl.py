@@ -15,7 +15,7 @@ from rehearsal import cobra, containerd, faults, files
 from rehearsal.cobra import Given, Spec
 from rehearsal.kubelet_node import network_ready
 from rehearsal.layout import Layout
-from rehearsal.runtime import Container, Image, Runtime, RuntimeFailure, tagged
+from rehearsal.runtime import Container, Image, Runtime, RuntimeFailureError, tagged
 
 ENDPOINTS = "[unix:///run/containerd/containerd.sock unix:///run/crio/crio.sock unix:///var/run/cri-dockerd.sock]"
 COMMON = Spec(
@@ -43,7 +43,7 @@ class CrictlError(Exception):
     """The command failed; the text is the one after `FATA[0000] `."""
 
 
-def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> int:
+def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> int:  # noqa: PLR0911 - one per way to end
     """Run `crictl` with `argv`; `version` is that of cri-tools. Returns the exit status."""
     layout = layout or Layout()
     try:
@@ -71,7 +71,7 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
     runtime = Runtime(layout=layout)
     try:
         runtime.check()
-    except RuntimeFailure as error:
+    except RuntimeFailureError as error:
         files.warn(
             "FATA[0000] validate service connection: validate CRI v1 runtime API for endpoint "
             f'"unix://{runtime.socket}": {error}'
@@ -79,7 +79,7 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
         return 1
     try:
         COMMANDS[command](runtime, given, names)
-    except (CrictlError, RuntimeFailure) as error:
+    except (CrictlError, RuntimeFailureError) as error:
         files.warn(f"FATA[0000] {error}")
         return 1
     return 0
@@ -219,7 +219,7 @@ def _pull(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         raise CrictlError("ID cannot be empty")
     try:
         image = runtime.pull(names[0])
-    except RuntimeFailure as error:
+    except RuntimeFailureError as error:
         raise CrictlError(f"pulling image: {error}") from error
     files.say(f"Image is up to date for sha256:{image.id}")
 

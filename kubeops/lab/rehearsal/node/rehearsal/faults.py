@@ -81,9 +81,7 @@ class Orders:
     calls: Path = Path("/var/log/kubeops-rehearsal/calls.jsonl")
 
     def take(self, line: str) -> Fault | None:
-        """Use up one use of the first fault for the command line `line`; safe against other
-        processes.
-        """
+        """Use up one use of the first fault for the command line `line`; processes may compete."""
         try:
             handle = self.path.open("r+")
         except OSError:

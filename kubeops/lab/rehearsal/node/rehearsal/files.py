@@ -42,9 +42,7 @@ def load_all(text: str) -> list[Any]:
 
 
 class _Plain(Dumper):  # type: ignore[misc]  # the C dumper is untyped
-    """Writes shared objects in full and texts of several lines as literal blocks, as Kubernetes
-    does.
-    """
+    """Writes shared objects in full, and texts of several lines as literal blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
         return True

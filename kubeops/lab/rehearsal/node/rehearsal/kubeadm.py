@@ -96,9 +96,7 @@ def _find(argv: Sequence[str]) -> tuple[str, Verb, list[str]]:
 
 
 def _verbs() -> dict[str, Verb]:
-    """Return the verbs by name. Their modules are loaded here, so that `kubeadm version` stays
-    quick to load.
-    """
+    """Return the verbs by name; their modules are loaded here, where they are needed."""
     from rehearsal import (  # noqa: PLC0415 - see above
         kubeadm_certs,
         kubeadm_config_verbs,

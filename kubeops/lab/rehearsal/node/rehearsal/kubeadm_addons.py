@@ -1,5 +1,6 @@
-"""CoreDNS and kube-proxy as kubeadm applies them. Their pods do nothing in a rehearsal; their
-images tell the version.
+"""CoreDNS and kube-proxy as kubeadm applies them.
+
+Their pods do nothing in a rehearsal; their images tell the version.
 """
 
 from collections.abc import Mapping

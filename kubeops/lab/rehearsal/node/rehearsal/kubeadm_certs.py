@@ -69,9 +69,7 @@ class Expiry:
 
 
 def certificates(context: Context, cluster: Mapping[str, Any]) -> Certificates:
-    """Return what makes this node's certificates; its name and address are read off its present
-    ones.
-    """
+    """Return what makes this node's certificates, with the name and address it has."""
     layout = context.layout
     manifest = layout.manifests / "kube-apiserver.yaml"
     address, port = host_address(), 6443

@@ -1,6 +1,4 @@
-"""What every kubeadm verb of the stand-in shares: its errors, its surroundings, its way to the API
-and to services.
-"""
+"""What every kubeadm verb shares: its errors, its surroundings, its way to the API and services."""
 
 import subprocess
 import time
@@ -45,8 +43,7 @@ class Context:
         self.invocation.reached(marker)
 
     def client(self, conf: str = "admin", *, timeout: float = 10.0) -> Client:
-        """Return a client that uses /etc/kubernetes/`conf`.conf; a request may take `timeout`
-        seconds.
+        """Return a client that uses /etc/kubernetes/`conf`.conf.
 
         Raises:
             KubeadmError: that file is missing or broken.

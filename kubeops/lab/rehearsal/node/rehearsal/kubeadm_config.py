@@ -1,5 +1,4 @@
-"""kubeadm's configuration: reading files strictly, filling in what is not said, and keeping it in
-the cluster.
+"""kubeadm's configuration: read strictly, completed with defaults, and kept in the cluster.
 
 Reads `kubeadm.k8s.io/v1beta4`, and v1beta3 by turning it into v1beta4. Unlike the real kubeadm,
 which only warns about unknown fields in `init` and `join`, every unknown field is refused: a
@@ -191,8 +190,7 @@ def cluster(given: Mapping[str, Any], *, version: Version) -> Obj:
 
 
 def wanted_version(given: Mapping[str, Any], own: Version, *, quiet: bool = False) -> Version:
-    """Return the release a configuration asks for; kubeadm's own when it names none, as there is no
-    internet.
+    """Return the release a configuration asks for; kubeadm's own when it names none.
 
     Raises:
         KubeadmError: it is no version.

@@ -8,7 +8,7 @@ from rehearsal import files, kubeadm_config, kubeadm_kubelet
 from rehearsal.cobra import Given, Spec
 from rehearsal.kubeadm_common import CONFIG, SOCKET, Context, KubeadmError
 from rehearsal.kubeadm_config import CURRENT, GROUP, TIMEOUTS, TOKEN_GROUP
-from rehearsal.runtime import Runtime, RuntimeFailure
+from rehearsal.runtime import Runtime, RuntimeFailureError
 from rehearsal.version import REPOSITORY, images
 
 IMAGES = CONFIG | Spec(
@@ -60,7 +60,7 @@ def pull_images(context: Context, given: Given) -> int:
                 runtime.pull(name)
             else:
                 runtime.check()
-        except RuntimeFailure as error:
+        except RuntimeFailureError as error:
             raise KubeadmError(f'failed to pull image "{name}": {error}') from error
         files.say(f"[config/images] Pulled {name}")
         context.reached("image")

@@ -1,6 +1,4 @@
-"""Membership of the stacked etcd, through etcd's own JSON gateway, with this node's
-certificates.
-"""
+"""Membership of the stacked etcd, through etcd's own JSON gateway."""
 
 import base64
 import http.client
@@ -107,7 +105,7 @@ class Etcd:
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
-            raise EtcdError(f"{endpoint}: {error or 'context deadline exceeded'}") from error
+            raise EtcdError(f"{endpoint}: {error}") from error
         found: dict[str, Any] = json.loads(text or "{}")
         if answer.status != http.client.OK:
             raise EtcdError(found.get("message") or text.decode(errors="replace"))

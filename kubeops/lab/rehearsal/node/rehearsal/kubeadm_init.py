@@ -271,9 +271,7 @@ class Init:
             objects.upload_kubelet_config(client, self.kubelet)
 
     def upload_certs(self) -> str:
-        """Keep the shared certificates in the cluster, if asked to; returns the key they are
-        encrypted with.
-        """
+        """Keep the shared certificates in the cluster, if asked to; returns their key."""
         if not self.given.switch("upload-certs"):
             files.say("[upload-certs] Skipping phase. Please see --upload-certs")
             return ""
@@ -468,7 +466,7 @@ def run(context: Context, given: Given) -> int:
     Raises:
         KubeadmError: it stopped.
     """
-    pinned(given.words, 0, 'unknown command "{0}" for "kubeadm init"'.format(*given.words or ("",)))
+    pinned(given.words, 0, f'unknown command "{"".join(given.words[:1])}" for "kubeadm init"')
     init = load(context, given)
     skipped = {*given.values("skip-phases"), *(init.settings.get("skipPhases") or ())}
     for name in skipped:

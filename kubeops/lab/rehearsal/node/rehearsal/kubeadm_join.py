@@ -507,7 +507,7 @@ Please ensure that:
 * The cluster has a stable controlPlaneEndpoint address.
 * The certificates that must be shared among control plane instances are provided.
 
-"""
+"""  # noqa: E501 - kubeadm's text
 _DONE_WORKER = """
 This node has joined the cluster:
 * Certificate signing request was sent to apiserver and a response was received.

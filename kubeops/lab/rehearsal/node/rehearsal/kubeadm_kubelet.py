@@ -1,6 +1,4 @@
-"""The kubelet's files as kubeadm writes them: config.yaml, instance-config.yaml,
-kubeadm-flags.env.
-"""
+"""The kubelet's files as kubeadm writes them."""
 
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -114,9 +112,7 @@ def write_config(
     socket: str = SOCKET,
     instance: bool = True,
 ) -> None:
-    """Write config.yaml, and instance-config.yaml where this kubeadm has one (and `instance` asks
-    for it).
-    """
+    """Write config.yaml, and instance-config.yaml where this kubeadm has one."""
     folder = context.layout.kubelet
     complete = dict(configuration)
     if context.version.minor >= INSTANCE_CONFIG:

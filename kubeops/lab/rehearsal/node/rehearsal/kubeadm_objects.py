@@ -1,6 +1,4 @@
-"""What kubeadm keeps in the cluster: its own ConfigMaps, certificates, tokens, roles, and the two
-addons.
-"""
+"""What kubeadm keeps in the cluster: its own ConfigMaps, certificates, tokens and roles."""
 
 import base64
 import hashlib
@@ -48,7 +46,7 @@ def put(client: Client, resource: str, body: Obj) -> Obj:
         meta = body["metadata"]
         present = client.get(resource, meta["name"], namespace=meta.get("namespace", ""))
         kept = dict(body)
-        if "spec" in body and resource in {"services"}:
+        if "spec" in body and resource == "services":
             kept = body | {"spec": present["spec"] | body["spec"]}
         kept["metadata"] = meta | {"resourceVersion": present["metadata"]["resourceVersion"]}
         return client.replace(resource, kept)
@@ -59,9 +57,7 @@ def put(client: Client, resource: str, body: Obj) -> Obj:
 def config_map(
     name: str, data: Mapping[str, str], *, namespace: str = SYSTEM, hashed: str = ""
 ) -> Obj:
-    """Return a ConfigMap; `hashed` names the key whose content is hashed in an annotation, as
-    component configs are.
-    """
+    """Return a ConfigMap; the content of key `hashed` is hashed in an annotation."""
     meta: Obj = {"name": name, "namespace": namespace}
     if hashed:
         digest = hashlib.sha256(data[hashed].encode()).hexdigest()
@@ -152,9 +148,7 @@ def put_token(
     groups: Sequence[str],
     description: str = "",
 ) -> Obj:
-    """Keep a bootstrap token in the cluster; a `ttl` of 0 seconds makes one that does not
-    expire.
-    """
+    """Keep a bootstrap token in the cluster; with a `ttl` of 0 seconds it does not expire."""
     identifier, _, secret = token.partition(".")
     data = {"token-id": identifier, "token-secret": secret}
     data |= {f"usage-bootstrap-{usage}": "true" for usage in usages}
@@ -183,8 +177,8 @@ def bootstrap_rules(client: Client) -> None:
     rows = (
         ("Node Bootstrap tokens to get nodes", "kubeadm:get-nodes", "kubeadm:get-nodes", nodes),
         (
-            "Node Bootstrap tokens to post CSRs in order for nodes to get long term "
-            "certificate credentials",
+            "Node Bootstrap tokens to post CSRs in order for nodes to get long term certificate "  # noqa: ISC004 - one text
+            "credentials",
             "kubeadm:kubelet-bootstrap",
             "system:node-bootstrapper",
             nodes,
@@ -271,9 +265,7 @@ def cluster_info(client: Client, *, server: str, ca: bytes) -> None:
 
 
 def upload_certificates(client: Client, layout: Layout, folder: str, key: str) -> None:
-    """Keep the shared certificates in the cluster for two hours, encrypted with `key` (64
-    hexadecimal digits).
-    """
+    """Keep the shared certificates in the cluster for two hours, encrypted with `key`."""
     files.say(
         '[upload-certs] Storing the certificates in Secret "kubeadm-certs" in the '
         '"kube-system" Namespace'

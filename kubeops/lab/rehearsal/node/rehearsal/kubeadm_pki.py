@@ -1,6 +1,4 @@
-"""The certificates and kubeconfig files of a control plane: which there are, who signs them, and
-what they say.
-"""
+"""The certificates and kubeconfig files of a control plane, their signers and contents."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +47,7 @@ class Certificates:
     layout: Layout
     cluster: Mapping[str, Any]
     node: Node
-    keys: "KeyMaker" = field(default_factory=lambda: KeyMaker())
+    keys: "KeyMaker" = field(default_factory=lambda: KeyMaker())  # noqa: PLW0108 - defined below
 
     @property
     def folder(self) -> Path:
@@ -170,9 +168,7 @@ class Certificates:
         files.write(self.folder / "sa.pub", pki.public_pem(key), mode=0o600)
 
     def conf(self, name: str, *, pair: Pair | None = None) -> str:
-        """Return the kubeconfig `name` for this node, with a new certificate unless `pair` is
-        given.
-        """
+        """Return the kubeconfig `name` for this node; a new certificate unless `pair` is given."""
         user, organizations = USERS.get(name) or (
             f"system:node:{self.node.name}",
             ("system:nodes",),
@@ -201,9 +197,7 @@ class Certificates:
 
 
 class KeyMaker:
-    """Makes private keys ahead of need on two threads: RSA keys are what kubeadm's time goes
-    into.
-    """
+    """Makes private keys ahead of need: RSA keys are what kubeadm's time goes into."""
 
     def __init__(self, count: int = 0, *, algorithm: str = "RSA-2048") -> None:
         self._algorithm = algorithm

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rehearsal import files
 from rehearsal.kubeadm_common import Context, KubeadmError, systemctl
-from rehearsal.runtime import Runtime, RuntimeFailure
+from rehearsal.runtime import Runtime, RuntimeFailureError
 from rehearsal.version import images, parse
 
 CPUS = 2
@@ -61,9 +61,7 @@ class Checks:
     target: str  # the release to be run, `v1.35.4`
 
     def init(self, *, port: int, data: str, first: bool = True) -> list[Check]:
-        """The checks of a new control plane; the machine itself is checked when it is the `first`
-        one.
-        """
+        """The checks of a new control plane; those of the machine when it is the `first` one."""
         components = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
         found: list[Check] = [self.cpus, self.memory]
         if first:
@@ -166,7 +164,7 @@ class Checks:
         """CRI: the container runtime answers."""
         try:
             Runtime(layout=self.context.layout).check()
-        except RuntimeFailure as error:
+        except RuntimeFailureError as error:
             text = str(error).replace("unix /run/", "unix /var/run/")
             yield Problem(
                 "CRI",
@@ -270,7 +268,7 @@ class Checks:
                 try:
                     if not runtime.has_image(image):
                         runtime.pull(image)
-                except RuntimeFailure as error:
+                except RuntimeFailureError as error:
                     yield Problem(
                         "ImagePull", f"failed to pull image {image}: {error}", fatal=required
                     )

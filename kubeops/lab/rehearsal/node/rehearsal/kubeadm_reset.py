@@ -119,7 +119,10 @@ def _leave_etcd(context: Context, cluster: Mapping[str, Any]) -> None:
         try:
             _remove_member(context, cluster)
         except (KubeadmError, EtcdError, ApiError, UnreachableError) as error:
-            text = f"[reset] Failed to remove etcd member: {error}, please manually remove this etcd member using etcdctl"
+            text = (
+                f"[reset] Failed to remove etcd member: {error}, please manually remove this etcd "
+                "member using etcdctl"
+            )
             files.warn(files.klog("removeetcdmember.go:91", text))
         manifest.unlink(missing_ok=True)
         runtime = Runtime(layout=context.layout)

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Schema = Mapping[str, Any]
+
+
+def _names(text: str) -> dict[str, None]:
+    return dict.fromkeys(text.split())
+
+
 _ARGS = [{"name": None, "value": None}]
 _ENVS = [{"name": None, "value": None, "valueFrom": None}]
 _TIMEOUTS = dict.fromkeys(
@@ -167,11 +173,47 @@ _KUBEADM: Mapping[str, Schema] = {
         "timeouts": _TIMEOUTS,
     },
 }
-_KUBELET = dict.fromkeys(
-    ["allowedUnsafeSysctls", "authentication", "authorization", "cgroupDriver", "cgroupRoot", "cgroupsPerQOS", "clusterDNS", "clusterDomain", "configMapAndSecretChangeDetectionStrategy", "containerLogMaxFiles", "containerLogMaxSize", "containerLogMaxWorkers", "containerLogMonitorInterval", "containerRuntimeEndpoint", "contentType", "cpuCFSQuota", "cpuCFSQuotaPeriod", "cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableDebuggingHandlers", "enableProfilingHandler", "enableServer", "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS", "evictionHard", "evictionMaxPodGracePeriod", "evictionMinimumReclaim", "evictionPressureTransitionPeriod", "evictionSoft", "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode", "healthzBindAddress", "healthzPort", "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge", "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "ipTablesDropBit", "iptablesMasqueradeBit", "keepTerminatedPodVolumes", "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReserved", "kubeReservedCgroup", "kubeletCgroups", "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles", "maxParallelImagePulls", "maxPods", "memoryManagerPolicy", "memorySwap", "memoryThrottlingFactor", "nodeLeaseDurationSeconds", "nodeStatusMaxImages", "nodeStatusReportFrequency", "nodeStatusUpdateFrequency", "oomScoreAdj", "podCIDR", "podLogsDir", "podPidsLimit", "podsPerCore", "port", "protectKernelDefaults", "providerID", "qosReserved", "readOnlyPort", "registerNode", "registerWithTaints", "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "resolvConf", "rotateCertificates", "runOnce", "runtimeRequestTimeout", "seccompDefault", "serializeImagePulls", "serverTLSBootstrap", "shutdownGracePeriod", "shutdownGracePeriodByPodPriority", "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "showHiddenMetricsForVersion", "staticPodPath", "staticPodURL", "staticPodURLHeader", "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReserved", "systemReservedCgroup", "tlsCertFile", "tlsCipherSuites", "tlsMinVersion", "tlsPrivateKeyFile", "topologyManagerPolicy", "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces", "volumePluginDir", "volumeStatsAggPeriod"]
+_KUBELET = _names(
+    """
+    allowedUnsafeSysctls authentication authorization cgroupDriver cgroupRoot cgroupsPerQOS
+    clusterDNS clusterDomain configMapAndSecretChangeDetectionStrategy containerLogMaxFiles
+    containerLogMaxSize containerLogMaxWorkers containerLogMonitorInterval
+    containerRuntimeEndpoint contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy
+    cpuManagerPolicyOptions cpuManagerReconcilePeriod crashLoopBackOff
+    enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers
+    enableProfilingHandler enableServer enableSystemLogHandler enableSystemLogQuery
+    enforceNodeAllocatable eventBurst eventRecordQPS evictionHard evictionMaxPodGracePeriod
+    evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft
+    evictionSoftGracePeriod failCgroupV1 failSwapOn featureGates fileCheckFrequency
+    hairpinMode healthzBindAddress healthzPort httpCheckFrequency
+    imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge
+    imageMinimumGCAge imagePullCredentialsVerificationPolicy imageServiceEndpoint
+    ipTablesDropBit iptablesMasqueradeBit keepTerminatedPodVolumes kernelMemcgNotification
+    kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups
+    localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles
+    maxParallelImagePulls maxPods memoryManagerPolicy memorySwap memoryThrottlingFactor
+    nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency
+    nodeStatusUpdateFrequency oomScoreAdj podCIDR podLogsDir podPidsLimit podsPerCore port
+    protectKernelDefaults providerID qosReserved readOnlyPort registerNode
+    registerWithTaints registryBurst registryPullQPS reservedMemory reservedSystemCPUs
+    resolvConf rotateCertificates runOnce runtimeRequestTimeout seccompDefault
+    serializeImagePulls serverTLSBootstrap shutdownGracePeriod
+    shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill
+    showHiddenMetricsForVersion staticPodPath staticPodURL staticPodURLHeader
+    streamingConnectionIdleTimeout syncFrequency systemCgroups systemReserved
+    systemReservedCgroup tlsCertFile tlsCipherSuites tlsMinVersion tlsPrivateKeyFile
+    topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing
+    userNamespaces volumePluginDir volumeStatsAggPeriod
+    """
 )
-_PROXY = dict.fromkeys(
-    ["bindAddress", "bindAddressHardFail", "clientConnection", "clusterCIDR", "configSyncPeriod", "conntrack", "detectLocal", "detectLocalMode", "enableProfiling", "featureGates", "healthzBindAddress", "hostnameOverride", "iptables", "ipvs", "logging", "metricsBindAddress", "mode", "nftables", "nodePortAddresses", "oomScoreAdj", "portRange", "showHiddenMetricsForVersion", "winkernel", "windowsRunAsService"]
+_PROXY = _names(
+    """
+    bindAddress bindAddressHardFail clientConnection clusterCIDR configSyncPeriod conntrack
+    detectLocal detectLocalMode enableProfiling featureGates healthzBindAddress
+    hostnameOverride iptables ipvs logging metricsBindAddress mode nftables
+    nodePortAddresses oomScoreAdj portRange showHiddenMetricsForVersion winkernel
+    windowsRunAsService
+    """
 )
 
 

@@ -7,7 +7,7 @@ When a component does not come back, every manifest that was replaced is put bac
 and the error says so. Nothing below /etc/kubernetes/tmp is ever deleted.
 """
 
-import random
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -99,7 +99,7 @@ class Replacement:
         same = {name: text == self._present(name) for name, text in new.items()}
         written = (
             self.context.layout.temporary
-            / f"kubeadm-upgraded-manifests{random.randrange(10**9, 4 * 10**9)}"
+            / f"kubeadm-upgraded-manifests{10**9 + secrets.randbelow(10**9)}"
         )
         files.say(f'{SAY} Writing new Static Pod manifests to "{written}"')
         for name, text in new.items():

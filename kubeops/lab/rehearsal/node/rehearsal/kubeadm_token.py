@@ -76,7 +76,8 @@ def create(context: Context, given: Given) -> int:
         return 0
     access = load_kubeconfig(str(context.layout.admin))
     pin = pki.pin(pki.parse_certificate(access.ca.encode()))
-    line = f"kubeadm join {access.server.removeprefix('https://')} --token {token} --discovery-token-ca-cert-hash {pin} "
+    server = access.server.removeprefix("https://")
+    line = f"kubeadm join {server} --token {token} --discovery-token-ca-cert-hash {pin} "
     if given.has("certificate-key"):
         line += f"--control-plane --certificate-key {given.value('certificate-key')}"
     files.say(line)

@@ -7,7 +7,7 @@ real kubeadm runs as a trial is not made. `--dry-run` changes nothing and leaves
 /etc/kubernetes/tmp behind, as the real one does.
 """
 
-import random
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -193,8 +193,7 @@ class Upgrade:
         if self.context.version.minor >= ENV_BACKUP_UNTIL:
             return
         folder = (
-            self.context.layout.temporary
-            / f"kubeadm-kubelet-env{random.randrange(10**8, 4 * 10**9)}"
+            self.context.layout.temporary / f"kubeadm-kubelet-env{10**9 + secrets.randbelow(10**9)}"
         )
         files.warn(
             files.klog(
@@ -213,7 +212,7 @@ class Upgrade:
         """End a dry run."""
         folder = (
             self.context.layout.temporary
-            / f"kubeadm-upgrade-{verb}-dryrun{random.randrange(10**8, 4 * 10**9)}"
+            / f"kubeadm-upgrade-{verb}-dryrun{10**9 + secrets.randbelow(10**9)}"
         )
         files.warn(
             files.klog(

@@ -270,4 +270,4 @@ The table below shows the current state of component configs as understood by th
 Configs that have a "yes" mark in the "MANUAL UPGRADE REQUIRED" column require manual config upgrade or
 resetting to kubeadm defaults before a successful upgrade can be performed. The version to manually
 upgrade to is denoted in the "PREFERRED VERSION" column.
-"""
+"""  # noqa: E501 - kubeadm's text

@@ -1,5 +1,4 @@
-"""The kubelet stand-in: runs static pods as processes, registers its node, and pretends for
-ordinary pods.
+"""The kubelet stand-in: static pods are processes, ordinary pods are pretence.
 
 Real are its flags, its files, its TLS bootstrap by certificate signing request, the Node and Lease
 it keeps, mirror pods, `/healthz` on 10248 and a TLS listener on 10250 (which refuses every request:
@@ -22,6 +21,7 @@ from typing import Any
 from rehearsal import cobra, faults, files, pki
 from rehearsal.apierrors import ApiError, UnreachableError
 from rehearsal.client import Client
+from rehearsal.cobra import Given
 from rehearsal.faults import Orders
 from rehearsal.kubelet_node import NodeKeeper, Options, connect, host_address
 from rehearsal.kubelet_pods import Pods
@@ -65,8 +65,7 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
         if given.switch("version"):
             files.say(f"Kubernetes {version}")
             return 0
-        if given.words:
-            raise KubeletError(f"unknown command {given.words}")
+        _no_words(given)
         config = _config(given.value("config"))
         options = _options(given, version, layout)
     except cobra.FlagError as error:
@@ -77,6 +76,11 @@ def main(argv: Sequence[str], version: str, *, layout: Layout | None = None) -> 
         return 1
     _log(f'"Kubelet version" kubeletVersion="{version}"')
     return Kubelet(layout=layout, options=options, config=config).run()
+
+
+def _no_words(given: Given) -> None:
+    if given.words:
+        raise KubeletError(f"unknown command {given.words}")
 
 
 def _config(path: str) -> dict[str, Any]:
@@ -103,7 +107,7 @@ def _config(path: str) -> dict[str, Any]:
     return config
 
 
-def _options(given: cobra.Given, version: str, layout: Layout) -> Options:
+def _options(given: Given, version: str, layout: Layout) -> Options:
     conf = given.value("kubeconfig") or str(layout.kubelet_conf)
     bootstrap = given.value("bootstrap-kubeconfig") or str(layout.bootstrap_conf)
     if not Path(conf).exists() and not Path(bootstrap).exists():
@@ -266,7 +270,7 @@ class _Health(http.server.BaseHTTPRequestHandler):
         with suppress(OSError):
             self.wfile.write(b"ok" if found else b"404 page not found\n")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing: health checks come every second."""
 
 

@@ -14,7 +14,7 @@ from rehearsal.client import Client
 from rehearsal.faults import Orders
 from rehearsal.kubeconfig import KubeconfigError, load_kubeconfig
 from rehearsal.layout import Layout
-from rehearsal.runtime import Runtime, RuntimeFailure
+from rehearsal.runtime import Runtime, RuntimeFailureError
 
 NO_NETWORK = (
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
@@ -22,6 +22,7 @@ NO_NETWORK = (
 )
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 LEASE_SECONDS = 40
+REQUEST_SECONDS = 4.0  # an API server hangs while its etcd restarts; the next try finds it awake
 RESERVED_KI = 100 * 1024
 Obj = dict[str, Any]
 
@@ -60,8 +61,7 @@ def network_ready(layout: Layout) -> bool:
 
 
 def connect(layout: Layout, options: Options, log: Callable[[str], None]) -> Client | None:
-    """Return a client of the API server, going through the TLS bootstrap first where that is still
-    to be done.
+    """Return a client of the API server, after the TLS bootstrap where that is still to be done.
 
     None means that it did not work out yet and is to be tried again.
     """
@@ -70,7 +70,7 @@ def connect(layout: Layout, options: Options, log: Callable[[str], None]) -> Cli
         if not path.exists():
             _bootstrap(layout, options)
         _keep_certificate(layout, path)
-        return Client(load_kubeconfig(str(path)), timeout=10.0, user_agent="kubelet")
+        return Client(load_kubeconfig(str(path)), timeout=REQUEST_SECONDS, user_agent="kubelet")
     except (ApiError, UnreachableError, KubeconfigError) as error:
         log(f'"Failed while requesting a signed certificate from the control plane" err="{error}"')
         return None
@@ -146,9 +146,7 @@ def current_certificate(layout: Layout) -> Path:
 
 
 def _keep_certificate(layout: Layout, conf: Path) -> None:
-    """Take a certificate that came inside kubelet.conf into the kubelet's own folder, as rotation
-    does.
-    """
+    """Take a certificate that came inside kubelet.conf into the kubelet's own folder."""
     if current_certificate(layout).exists():
         return
     user = files.load_yaml(conf.read_text())["users"][0]["user"]
@@ -251,7 +249,7 @@ class NodeKeeper:
             return "False", "KubeletNotReady", "ordered never to be ready"
         try:
             self.runtime.check()
-        except RuntimeFailure as error:
+        except RuntimeFailureError as error:
             return "False", "KubeletNotReady", f"container runtime is down: {error}"
         if not network_ready(self.layout):
             return "False", "KubeletNotReady", NO_NETWORK

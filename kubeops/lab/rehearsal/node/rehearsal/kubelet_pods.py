@@ -1,5 +1,4 @@
-"""The pods of a node as the API knows them: mirrors of static pods, and ordinary pods that only
-pretend to run.
+"""The pods of a node as the API knows them: mirrors of static pods, and ordinary ones.
 
 An ordinary pod gets its images pulled, a container record, an address of the node's range, and is
 Running and Ready after a moment; without a CNI configuration it waits, as it would. Deleted pods go
@@ -21,7 +20,7 @@ from rehearsal.apierrors import ApiError
 from rehearsal.client import Client
 from rehearsal.kubelet_node import NodeKeeper, network_ready
 from rehearsal.kubelet_static import StaticPod, StaticPods
-from rehearsal.runtime import Container, Image, Runtime, RuntimeFailure, new_id
+from rehearsal.runtime import Container, Image, Runtime, RuntimeFailureError, new_id
 
 CREATE_SECONDS = 0.3
 STOP_SECONDS = 0.3
@@ -33,9 +32,7 @@ Key = tuple[str, str]
 
 @dataclass(kw_only=True)
 class Pods:
-    """What the API says runs here, and the steps to make it so. `tick` is called often by one
-    thread.
-    """
+    """What the API says runs here, and the steps to make it so; one thread calls `tick` often."""
 
     node: str
     runtime: Runtime
@@ -183,10 +180,10 @@ class Pods:
         key, uid = _key(pod), pod["metadata"]["uid"]
         if uid in self._started:
             return
-        if any(record.uid == uid for record in self.runtime.containers()):
-            if pod["status"].get("phase") == "Running":
-                self._started.add(uid)
-                return
+        known = any(record.uid == uid for record in self.runtime.containers())
+        if known and pod["status"].get("phase") == "Running":
+            self._started.add(uid)
+            return
         moment = time.monotonic()
         host_network = bool(pod["spec"].get("hostNetwork"))
         if not host_network and not network_ready(self.runtime.layout):
@@ -201,7 +198,7 @@ class Pods:
             for container in _containers(pod):
                 if not self.runtime.has_image(container["image"]):
                     self.runtime.pull(container["image"])
-        except RuntimeFailure as error:
+        except RuntimeFailureError as error:
             self._due[uid] = moment + RETRY_SECONDS
             self._post(client, key, _waiting(pod, self.address(), "ErrImagePull", str(error)))
             return

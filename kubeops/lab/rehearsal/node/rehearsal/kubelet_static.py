@@ -1,5 +1,4 @@
-"""Static pods: what lies in the manifest folder runs, what left it stops, what changed is started
-anew.
+"""Static pods: what lies in the manifest folder runs, what left it stops.
 
 The processes are not the kubelet's children in any sense that matters: they live in systemd scopes,
 survive its restart and are found again by pid and start time. A crashed one is started again, the
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal import containerd, files
-from rehearsal.runtime import Container, Runtime, RuntimeFailure, new_id
+from rehearsal.runtime import Container, Runtime, RuntimeFailureError, new_id
 
 RENAMED = {
     "--feature-gates=InitialCorruptCheck=true": "--experimental-initial-corrupt-check=true",
@@ -105,9 +104,7 @@ class StaticPods:
                 self._records.setdefault(container.name, container)
 
     def wanted(self) -> dict[str, StaticPod]:
-        """Return the pods of the folder by name; files that are no pods are told about and
-        skipped.
-        """
+        """Return the pods of the folder by name; files that are no pods are logged."""
         found: dict[str, StaticPod] = {}
         paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         for path in paths:
@@ -221,7 +218,7 @@ class StaticPods:
                 ),
                 env=environment(pod.container),
             )
-        except (RuntimeFailure, ValueError) as error:
+        except (RuntimeFailureError, ValueError) as error:
             self._tell(pod.name, f'"Failed to create sandbox for pod" err="{error}" pod="{full}"')
             backoff.until = time.monotonic() + 1.0
             self._backoff[pod.name] = backoff
@@ -253,7 +250,8 @@ def process_command(container: dict[str, Any]) -> tuple[str, ...]:
     Raises:
         ValueError: the rehearsal has nothing to run for it.
     """
-    program, *arguments = [*container["command"], *container.get("args", [])]
+    words: list[str] = [*container["command"], *container.get("args", [])]
+    program, arguments = words[0], words[1:]
     if program == "etcd":
         return ("/usr/bin/etcd", *(old_etcd_flag(argument) for argument in arguments))
     if program in COMPONENTS:
@@ -299,8 +297,8 @@ def healthy(probe: dict[str, Any], container: dict[str, Any], *, timeout: float 
         return True
     ports = {port.get("name"): port["containerPort"] for port in container.get("ports", [])}
     port = ports.get(get["port"], get["port"])
-    url = f"{get.get('scheme', 'HTTP').lower()}://{get.get('host', '127.0.0.1')}:{port}{get.get('path', '/')}"
-    return answers(url, timeout=timeout)
+    origin = f"{get.get('scheme', 'HTTP').lower()}://{get.get('host', '127.0.0.1')}:{port}"
+    return answers(origin + get.get("path", "/"), timeout=timeout)
 
 
 def answers(url: str, *, timeout: float = 2.0) -> bool:

@@ -86,9 +86,10 @@ def etcd(
     """Return the manifest of the local etcd.
 
     Args:
-        version: the Kubernetes release, which chooses etcd's. cluster: a complete
-        ClusterConfiguration. node: the machine. members: name and peer URL of every member, the new
-        one included, when joining; empty otherwise.
+        version: the Kubernetes release, which chooses etcd's.
+        cluster: a complete ClusterConfiguration.
+        node: the machine.
+        members: name and peer URL of every member, the new one included, when joining; else empty.
     """
     local = cluster["etcd"]["local"]
     data = local["dataDir"]

@@ -1,6 +1,4 @@
-"""Certificates as kubeadm makes them: real RSA keys, real X.509, the subjects, names and usages of
-the originals.
-"""
+"""Certificates as kubeadm makes them: real keys, with the originals' subjects and usages."""
 
 import base64
 import hashlib
@@ -47,9 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a certificate is to say: subject, names, addresses, and whether it serves, calls, or
-    both.
-    """
+    """What a certificate is to say: subject, names, and whether it serves, calls, or both."""
 
     name: str
     organizations: tuple[str, ...] = ()

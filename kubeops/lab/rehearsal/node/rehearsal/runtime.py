@@ -1,5 +1,4 @@
-"""What a container runtime knows on a rehearsal node: images, and containers that are plain
-processes.
+"""What a container runtime knows on a rehearsal node: images and containers.
 
 Images are one small file each below /var/lib/containerd; containers one JSON record each below
 /run, so that they are forgotten by a reboot, as the containers of a real node are stopped by it.
@@ -36,7 +35,7 @@ ELSEWHERE = 12_000_000
 PULL_SECONDS = 0.03
 
 
-class RuntimeFailure(Exception):
+class RuntimeFailureError(Exception):
     """The runtime cannot do what it was asked; the text is the one of a real containerd."""
 
 
@@ -103,9 +102,7 @@ class Container:
 
 
 def ticks(pid: int) -> int:
-    """Return when process `pid` started, in clock ticks since boot; 0 when it is gone or a
-    zombie.
-    """
+    """Return when process `pid` started, in clock ticks since boot; 0 when it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -137,7 +134,7 @@ class Runtime:
         """Make sure that containerd answers.
 
         Raises:
-            RuntimeFailure: nobody listens on its socket.
+            RuntimeFailureError: nobody listens on its socket.
         """
         with socket.socket(socket.AF_UNIX) as probe:
             try:
@@ -145,7 +142,7 @@ class Runtime:
                 probe.connect(str(self.socket))
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
-                raise RuntimeFailure(
+                raise RuntimeFailureError(
                     "rpc error: code = Unavailable desc = connection error: desc = "
                     '"transport: Error while'
                     f' dialing: dial unix {self.socket}: connect: {reason}"'
@@ -168,12 +165,12 @@ class Runtime:
         """Fetch an image.
 
         Raises:
-            RuntimeFailure: containerd is not running, or no registry has the image.
+            RuntimeFailureError: containerd is not running, or no registry has the image.
         """
         self.check()
         image = Image(name=tagged(name))
         if not pullable(image.name):
-            raise RuntimeFailure(
+            raise RuntimeFailureError(
                 "rpc error: code = NotFound desc = failed to pull and unpack image "
                 f'"{image.name}": '
                 f"failed to resolve image: {image.name}: not found"
@@ -223,7 +220,7 @@ class Runtime:
         """Start a container's process and record it.
 
         Raises:
-            RuntimeFailure: its program is not on this node.
+            RuntimeFailureError: its program is not on this node.
         """
         log = self.layout.at(container.log)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -240,7 +237,7 @@ class Runtime:
                     cwd="/",
                 )
         except OSError as error:
-            raise RuntimeFailure(f"failed to create containerd task: {error}") from error
+            raise RuntimeFailureError(f"failed to create containerd task: {error}") from error
         return self.save(replace(container, pid=process.pid, started_ticks=ticks(process.pid)))
 
     def end(self, container: Container, *, code: int) -> Container:
@@ -256,9 +253,7 @@ class Runtime:
                 os.killpg(container.pid, number)
 
     def stop(self, container: Container, *, grace: float | None = None) -> None:
-        """End a container: SIGTERM, and SIGKILL when `grace` seconds (its pod's by default) have
-        passed.
-        """
+        """End a container: SIGTERM, then SIGKILL after `grace` seconds (its pod's by default)."""
         if container.running and container.pid:
             self.send(container, signal.SIGTERM)
             limit = container.grace if grace is None else grace
