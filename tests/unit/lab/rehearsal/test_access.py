@@ -43,8 +43,8 @@ def test_nobody_sees_the_probes_only(as_user: Any) -> None:
     assert refusal(lambda: nobody.list("nodes")) == (
         403,
         (
-            'nodes is forbidden: User "system:anonymous" cannot list resource "nodes" in API group ""'
-            " at the cluster scope"
+            'nodes is forbidden: User "system:anonymous" cannot list resource "nodes"'
+            ' in API group "" at the cluster scope'
         ),
     )
 
@@ -93,8 +93,8 @@ def test_a_joining_node_reads_what_kubeadm_needs_and_no_more(admin: Any, as_user
     assert refusal(lambda: joining.list("secrets", namespace="kube-system")) == (
         403,
         (
-            'secrets is forbidden: User "system:bootstrap:abcdef" cannot list resource "secrets" in API'
-            ' group "" in the namespace "kube-system"'
+            'secrets is forbidden: User "system:bootstrap:abcdef" cannot list resource "secrets"'
+            ' in API group "" in the namespace "kube-system"'
         ),
     )
 
@@ -108,8 +108,8 @@ def test_a_kubelet_changes_its_own_node_only(add_node: Any, as_user: Any) -> Non
     assert refusal(lambda: kubelet.delete("nodes", "w1")) == (
         403,
         (
-            'nodes "w1" is forbidden: User "system:node:w1" cannot delete resource "nodes" in API group'
-            ' "" at the cluster scope'
+            'nodes "w1" is forbidden: User "system:node:w1" cannot delete resource "nodes"'
+            ' in API group "" at the cluster scope'
         ),
     )
     assert refusal(lambda: kubelet.list("secrets"))[0] == 403

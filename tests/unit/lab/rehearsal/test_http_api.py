@@ -187,6 +187,18 @@ def test_a_watch_tells_what_enters_and_leaves_a_selector(admin: Any, hub: Hub) -
     assert [event["type"] for event in events] == ["ADDED", "MODIFIED", "DELETED"]
 
 
+def test_a_watch_from_before_what_is_kept_must_list_again(admin: Any, hub: Hub) -> None:
+    hub.start()
+    with hub._changed:
+        assert hub._changed.wait_for(lambda: hub.synced, 5.0)
+    query = {"watch": "true", "resourceVersion": "1"}
+    [line] = admin.send("GET", "/api/v1/configmaps", query=query).body
+    hub.stop()
+    event = json.loads(line)
+    assert event["type"] == "ERROR"
+    assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
+
+
 def test_the_readiness_page_is_the_recorded_one(api: Any, admin: Any, hub: Hub, store: Any) -> None:
     hub.start()
     api.health.mark_bootstrapped()

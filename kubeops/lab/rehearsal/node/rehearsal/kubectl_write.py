@@ -112,7 +112,7 @@ def _apply(session: Session, args: Args, obj: Obj) -> None:
         report(args, resource, made, "created")
         return
     before = json.loads((live["metadata"].get("annotations") or {}).get(_LAST_APPLIED) or "{}")
-    changes = _nulls(_removals(before, obj), wanted)
+    changes = _nulls(_removals(before, wanted), wanted)
     by_key = resource.kind not in _MERGED_KINDS
     if (strategic(live, changes) if by_key else merge(live, changes)) == live:
         report(args, resource, live, "unchanged")
