@@ -12,6 +12,7 @@ KubeopsError                       exit status
 │  └─ UnknownOutcomeError          5   a command may or may not have finished on the host
 ├─ JournalError                    5   the run's journal cannot be written or read
 ├─ FactsError                      5   a host answered something that cannot be understood
+├─ StoreError                      5   a backup store cannot be read or written
 ├─ GateError                       6   what a gate waited for did not come true in time
 ├─ LockedError                     7   another run holds the cluster
 ├─ UntrustedSnapshotError          8   a snapshot or restore cannot be trusted
@@ -160,6 +161,16 @@ class FactsError(KubeopsError):
         )
         self.host = host
         self.section = section
+
+
+class StoreError(KubeopsError):
+    """A backup store cannot be read or written: full, out of reach, access denied.
+
+    What was whole in it still is; what was being written is not there.
+    """
+
+    exit_status = 5
+    code = "KO-55"
 
 
 class GateError(KubeopsError):

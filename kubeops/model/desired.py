@@ -126,8 +126,33 @@ class UpgradePolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class S3:
+    """How an S3-compatible store is reached; `None` is what the AWS configuration says.
+
+    `path_style` puts the bucket into the path instead of the host name, as MinIO and Ceph want it.
+    """
+
+    endpoint: str | None = None
+    region: str | None = None
+    path_style: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupPolicy:
-    """Where backups go, when, how many are kept, and what encrypts them."""
+    """Where backups go, when, how many are kept, what encrypts them, and who is told.
+
+    Attributes:
+        store: `file:///DIRECTORY` on the machine that runs kubeops, or `s3://BUCKET/PREFIX`.
+        schedule: `hourly`, `daily HH:MM` or `weekly Sun HH:MM`, by that machine's clock.
+        keep: how many `last`, `daily`, `weekly` and `monthly` ones are kept.
+        passphrase_file: its first line encrypts and decrypts; excludes `recipients`.
+        recipients: age or ssh public keys that are encrypted to.
+        identity_file: the private key that decrypts what went to `recipients`.
+        s3: how an s3:// store is reached.
+        max_age: seconds after which the newest backup is too old.
+        metrics_directory: where Prometheus textfile metrics are written; None for nowhere.
+        on_failure: a command, argv by argv, that is run when a scheduled backup fails.
+    """
 
     store: str = "file:///var/backups/kubeops"
     schedule: str = "daily 02:30"
@@ -135,6 +160,17 @@ class BackupPolicy:
         default_factory=lambda: {"last": 7, "daily": 7, "weekly": 4, "monthly": 6}
     )
     passphrase_file: Path | None = None
+    recipients: tuple[str, ...] = ()
+    identity_file: Path | None = None
+    s3: S3 = field(default_factory=S3)
+    max_age: float = 93600.0
+    metrics_directory: Path | None = None
+    on_failure: tuple[str, ...] = ()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether anything encrypts the backups."""
+        return self.passphrase_file is not None or bool(self.recipients)
 
 
 @dataclass(frozen=True, kw_only=True)
