@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-ROOT = Path(__file__).parents[3] / "kubeops/lab/rehearsal/node"
 from rehearsal import pki
 from rehearsal.apierrors import ApiError, UnreachableError
 from rehearsal.client import Client
 from rehearsal.kubeconfig import Access
+
+ROOT = Path(__file__).parents[3] / "kubeops/lab/rehearsal/node"
 
 pytestmark = pytest.mark.etcd
 

@@ -70,6 +70,8 @@ def refused_certificate(error: BaseException) -> bool:
 def go_text(error: BaseException, server: str) -> str:
     """Return what Go's HTTP stack would say for a failure to talk to `server` (`host:port`)."""
     text = "EOF"
+    if isinstance(error, ssl.SSLEOFError):
+        return text
     if isinstance(error, ssl.SSLCertVerificationError):
         text = f"tls: failed to verify certificate: x509: {_x509_text(error)}"
     elif isinstance(error, TimeoutError):

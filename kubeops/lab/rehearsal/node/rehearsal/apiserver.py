@@ -17,6 +17,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -96,6 +97,7 @@ _FLAGS = (
 )
 _HANDSHAKE = 10.0
 _IDLE = 180.0
+_LINGER = 1.0
 _RENEW = 10.0
 
 
@@ -116,15 +118,18 @@ class ApiServer(ThreadingHTTPServer):
         """Take IPv4 and IPv6 on one socket where the node has both."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
+        # HTTPServer's own method looks the node's name up, which takes long without DNS.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = socket.gethostname(), self.server_address[1]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Do the TLS handshake in the connection's own thread, then serve it."""
         request.settimeout(_HANDSHAKE)
+        secured = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         try:
-            secured = self._tls.wrap_socket(request, server_side=True)
+            secured.do_handshake()
         except OSError:
-            self.close_request(request)
+            _hang_up(secured)
             return
         secured.settimeout(_IDLE)
         super().process_request_thread(secured, client_address)
@@ -133,6 +138,21 @@ class ApiServer(ThreadingHTTPServer):
         """Stay silent about callers who went away; report what is a defect."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+def _hang_up(secured: ssl.SSLSocket) -> None:
+    """Close after a failed handshake so that the caller still reads why.
+
+    Closing with unread data would reset the connection and lose the alert on its way.
+    """
+    with socket.socket(fileno=secured.detach()) as plain:
+        plain.settimeout(_LINGER)
+        try:
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(4096):
+                pass
+        except OSError:
+            return
 
 
 class _Handler(BaseHTTPRequestHandler):

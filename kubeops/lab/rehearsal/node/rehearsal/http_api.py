@@ -6,6 +6,7 @@ authorize, run the verb, and turn every failure into a Status object.
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -104,6 +105,11 @@ class Api:
             return _json(422, StatusError(422, "Invalid", str(error)).body)
         except StoreError as error:
             return _json(500, status.internal(str(error)).body)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            # There is no schema: an object of the wrong shape is found where it is used.
+            traceback.print_exc()
+            what = f"the object provided is unrecognized: {type(error).__name__}: {error}"
+            return _json(400, status.bad_request(what).body)
 
     def _answer(self, request: Request) -> Response:
         user = self._user(request)

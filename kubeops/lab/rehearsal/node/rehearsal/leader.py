@@ -7,9 +7,11 @@ import ssl
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 from rehearsal.apierrors import ApiError, UnreachableError
@@ -72,8 +74,12 @@ def _turn(world: World, steps: list[Step], stopped: threading.Event) -> None:
         world.changed.wait(_TURN)
         stopped.wait(_DEBOUNCE)
         world.changed.clear()
-        if world.ready():
+        if not world.ready():
+            continue
+        try:
             take_turn(world, steps)
+        except Exception:  # noqa: BLE001 - one bad object must not stop all controllers for good
+            traceback.print_exc()
 
 
 def take_turn(world: World, steps: list[Step]) -> None:
@@ -105,6 +111,11 @@ class _Probe(BaseHTTPRequestHandler):
 class _ProbeServer(ThreadingHTTPServer):
     daemon_threads = True
     tls: ssl.SSLContext
+
+    def server_bind(self) -> None:
+        """Bind without looking names up, which takes long without DNS."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Do the TLS handshake in the connection's own thread."""
