@@ -1,6 +1,5 @@
 from pathlib import Path
 
-
 import pytest
 import yaml
 from rehearsal import cobra, kubeadm, kubeadm_config, kubeadm_kubelet, version

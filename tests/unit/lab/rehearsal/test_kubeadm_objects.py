@@ -10,7 +10,7 @@ from rehearsal.kubeadm_common import KubeadmError
 from rehearsal.layout import Layout
 
 FAST = "ECDSA-P256"
-TOKEN = "s2a5sy.0123456789abcdef"
+TOKEN = "s2a5sy.0123456789abcdef"  # noqa: S105 - nobody's
 
 
 def test_certificates_travel_encrypted_and_come_back_whole(admin: Client, tmp_path: Path) -> None:
@@ -32,7 +32,8 @@ def test_a_wrong_certificate_key_is_told_as_kubeadm_does(admin: Client, tmp_path
     with pytest.raises(KubeadmError) as caught:
         kubeadm_objects.download_certificates(admin, layout, "/etc/kubernetes/pki", "0b" * 32)
     assert str(caught.value) == (
-        "error execution phase control-plane-prepare/download-certs: error downloading certs: error decoding secret "
+        "error execution phase control-plane-prepare/download-certs: error downloading "
+        "certs: error decoding secret "
         "data with provided key: cipher: message authentication failed"
     )
 

@@ -31,7 +31,8 @@ def test_a_newer_minor_than_kubeadm_is_refused_whatever_is_forced() -> None:
     assert str(caught.value) == (
         "error execution phase preflight: the version argument is invalid due to these fatal "
         "errors:\n\n"
-        '\t- Specified version to upgrade to "v1.36.1" is at least one minor release higher than the kubeadm minor '
+        '\t- Specified version to upgrade to "v1.36.1" is at least one minor release higher '
+        "than the kubeadm minor "
         "release (36 > 35). Such an upgrade is not supported\n\n"
         "Please fix the misalignments highlighted above and try upgrading again"
     )
@@ -43,8 +44,10 @@ def test_a_newer_patch_than_kubeadm_can_be_forced() -> None:
         found.enforce(force=False)
     assert str(caught.value) == (
         "error execution phase preflight: the version argument is invalid due to these errors:\n\n"
-        '\t- Specified version to upgrade to "v1.35.6" is higher than the kubeadm version "v1.35.4". Upgrade kubeadm '
-        "first using the tool you used to install kubeadm\n\nCan be bypassed if you pass the --force flag"
+        '\t- Specified version to upgrade to "v1.35.6" is higher than the kubeadm version '
+        '"v1.35.4". Upgrade kubeadm '
+        "first using the tool you used to install kubeadm\n\nCan be bypassed if you pass the "
+        "--force flag"
     )
     found.enforce(force=True)
 
@@ -52,7 +55,8 @@ def test_a_newer_patch_than_kubeadm_can_be_forced() -> None:
 def test_two_minors_at_once_are_too_high() -> None:
     (problem,) = verdict("1.36.1", "1.34.7", "1.36.1").mandatory
     assert problem == (
-        'Specified version to upgrade to "v1.36.1" is too high; kubeadm can upgrade only 1 minor version at a time'
+        'Specified version to upgrade to "v1.36.1" is too high; kubeadm can upgrade only 1 '
+        "minor version at a time"
     )
 
 
