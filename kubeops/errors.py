@@ -18,6 +18,7 @@ KubeopsError                       exit status
 ├─ UntrustedSnapshotError          8   a snapshot or restore cannot be trusted
 ├─ PlanChangedError                9   the plan is not the one that was approved
 ├─ ChangesPendingError             10  --check found something to do
+├─ VerifyError                     11  a host is not as the inventory wants it
 └─ InterruptedRunError             130 the operator pressed Ctrl-C
 
 Exit status 1 is kept for defects of kubeops itself.
@@ -216,6 +217,13 @@ class ChangesPendingError(KubeopsError):
 
     exit_status = 10
     code = "KO-91"
+
+
+class VerifyError(KubeopsError):
+    """A host does not have a property that the inventory wants of it; nothing was changed."""
+
+    exit_status = 11
+    code = "KO-93"
 
 
 class InterruptedRunError(KubeopsError):

@@ -26,7 +26,7 @@ _EMBEDDED = re.compile(r"^(/\S+?):\s*client-certificate-data: *(\S+)", re.MULTIL
 
 def ends(text: str) -> Iterator[tuple[str, datetime]]:
     """When each certificate of the script's output ends, by file."""
-    for path, pem in _FILE.findall(text):
+    for path, pem in _FILE.findall(f"{text}\n"):  # testinfra cuts the last newline off
         for certificate in x509.load_pem_x509_certificates(pem.encode()):
             yield path, certificate.not_valid_after_utc
     for path, encoded in _EMBEDDED.findall(text):
