@@ -20,6 +20,7 @@ from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
 from kubeops.handlers.tools import kubectl
 from kubeops.model.desired import Cluster, Host
+from kubeops.model.observed import HostFacts
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
 from kubeops.plan.convergence import members_not_yet
 from kubeops.templating import render
@@ -63,9 +64,24 @@ def _check(_action: object, context: StepContext) -> Check:
 
 def _clean_start(context: StepContext) -> bool:
     """Bring the host to where kubeadm may start; return False when it has already done its work."""
+    facts = host_facts(context)
+    if facts.kubeadm_running:
+        facts = _await_idle(context)
+    if facts.unfinished is None and facts.kubelet_server is not None:
+        return False
+    if facts.unfinished is not None or facts.static_pods:
+        context.progress(f"moving the unfinished {facts.unfinished} aside")
+        clear(context)
+    return True
+
+
+def _await_idle(context: StepContext) -> HostFacts:
+    """Wait until the kubeadm of a killed run has ended; return what it left."""
+    found: list[HostFacts] = []
 
     def look() -> Reading:
-        busy = host_facts(context).kubeadm_running
+        found.append(host_facts(context))
+        busy = found[-1].kubeadm_running
         return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
 
     wait_until(
@@ -73,13 +89,7 @@ def _clean_start(context: StepContext) -> bool:
         clock=context.clock,
         progress=context.progress,
     )
-    facts = host_facts(context)
-    if facts.unfinished is None and facts.kubelet_server is not None:
-        return False
-    if facts.unfinished is not None or facts.static_pods or facts.kubelet_server is not None:
-        context.progress(f"moving the unfinished {facts.unfinished} aside")
-        clear(context)
-    return True
+    return found[-1]
 
 
 def _certificate_names(desired: Cluster) -> tuple[str, ...]:

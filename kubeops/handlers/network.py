@@ -5,11 +5,11 @@ knows without comparing objects.
 """
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
-from kubeops.handlers.observe import cluster_facts
+from kubeops.handlers.observe import cluster_facts, nodes
 from kubeops.handlers.tools import kubectl, systemctl
 from kubeops.model.file import File
 from kubeops.plan.actions import ApplyManifest, ConfigureBridge
@@ -23,10 +23,9 @@ FLANNEL_PODS = "10.244.0.0/16"
 
 def _files(action: ConfigureBridge, context: StepContext) -> tuple[File, File] | None:
     """The node's files; None while the cluster has not given every node its pod subnet."""
-    facts = cluster_facts(context, via=action.via)
-    subnet, routes = pod_routes(action.node, facts)
-    nodes = facts.api.nodes if facts.api is not None else ()
-    if not subnet or len(routes) + 1 < len(nodes):
+    found = nodes(context, via=action.via)
+    subnet, routes = pod_routes(action.node, found)
+    if not subnet or len(routes) + 1 < len(found):
         return None
     return bridge_files(subnet=subnet, routes=routes)
 
@@ -39,24 +38,30 @@ def _check_bridge(action: ConfigureBridge, context: StepContext) -> Check:
 
 
 def _configure_bridge(action: ConfigureBridge, context: StepContext) -> None:
+    conflist, unit = _await_files(action, context)
+    if put(context.runner, unit):
+        context.run(systemctl("daemon-reload"))
+    context.run(systemctl("enable", "--quiet", unit.path))
+    context.run(systemctl("restart", PurePath(unit.path).name))
+    put(context.runner, conflist)
+
+
+def _await_files(action: ConfigureBridge, context: StepContext) -> tuple[File, File]:
+    found: list[tuple[File, File]] = []
+
     def look() -> Reading:
-        ready = _files(action, context) is not None
-        return Reading(ok=ready, text="all nodes have one" if ready else "a node has none yet")
+        files = _files(action, context)
+        if files is None:
+            return Reading(ok=False, text="a node has none yet")
+        found.append(files)
+        return Reading(ok=True, text="all nodes have one")
 
     wait_until(
         Gate(name="the nodes' pod subnets", look=look, timeout=SUBNET_TIMEOUT, successes=1),
         clock=context.clock,
         progress=context.progress,
     )
-    files = _files(action, context)
-    if files is None:
-        raise LookupError(f"the pod subnets were there and are gone; asked {action.via}")
-    conflist, unit = files
-    put(context.runner, unit)
-    context.run(systemctl("daemon-reload"))
-    context.run(systemctl("enable", "--quiet", "kubeops-pod-routes.service"))
-    context.run(systemctl("restart", "kubeops-pod-routes.service"))
-    put(context.runner, conflist)
+    return found[-1]
 
 
 def _check_manifest(action: ApplyManifest, context: StepContext) -> Check:

@@ -2,7 +2,7 @@
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading
-from kubeops.handlers.observe import cluster_facts
+from kubeops.handlers.observe import cluster_facts, nodes
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
 from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode, DrainNode
@@ -11,18 +11,14 @@ from kubeops.plan.convergence import not_yet
 CLUSTER_TIMEOUT = 600
 
 
-def _node(name: str, context: StepContext) -> tuple[NodeFacts | None, str]:
-    """Return the Node (None when there is none) and, when the API does not answer, its words."""
-    facts = cluster_facts(context, via=context.host)
-    if facts.api is None:
-        return None, facts.api_error or "the API does not answer"
-    return next((node for node in facts.api.nodes if node.name == name), None), ""
+def _node(name: str, context: StepContext) -> NodeFacts | None:
+    return next((node for node in nodes(context, via=context.host) if node.name == name), None)
 
 
 def _check_described(action: DescribeNode, context: StepContext) -> Check:
-    node, trouble = _node(action.node, context)
+    node = _node(action.node, context)
     if node is None:
-        return Check(State.UNKNOWN, trouble or f"there is no node {action.node}")
+        return Check(State.UNKNOWN, f"there is no node {action.node}")
     labelled = all(node.labels.get(key) == value for key, value in action.labels)
     return DONE if labelled and set(action.taints) <= set(node.taints) else NEEDED
 
@@ -35,11 +31,8 @@ def _describe(action: DescribeNode, context: StepContext) -> None:
         context.run(kubectl("taint", "node", action.node, "--overwrite", *action.taints))
 
 
-def _check_drained(action: DrainNode, context: StepContext) -> Check:
-    node, trouble = _node(action.node, context)
-    if trouble:
-        return Check(State.UNKNOWN, trouble)
-    return NEEDED if node is not None else DONE
+def _check_there(action: DrainNode | DeleteNode, context: StepContext) -> Check:
+    return NEEDED if _node(action.node, context) is not None else DONE
 
 
 def _drain(action: DrainNode, context: StepContext) -> None:
@@ -57,10 +50,6 @@ def _drain(action: DrainNode, context: StepContext) -> None:
         ),
         hint=f"What blocks it: kubectl get pdb -A; kubectl describe node {action.node}",
     )
-
-
-def _check_deleted(action: DeleteNode, context: StepContext) -> Check:
-    return _check_drained(DrainNode(node=action.node, timeout=0, grace=0), context)
 
 
 def _delete(action: DeleteNode, context: StepContext) -> None:
@@ -88,6 +77,6 @@ def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
 
 
 DESCRIBE_NODE = Handler(check=_check_described, apply=_describe)
-DRAIN_NODE = Handler(check=_check_drained, apply=_drain)
-DELETE_NODE = Handler(check=_check_deleted, apply=_delete)
+DRAIN_NODE = Handler(check=_check_there, apply=_drain)
+DELETE_NODE = Handler(check=_check_there, apply=_delete)
 AWAIT_CLUSTER = Handler(check=_await_check, apply=_await_apply, gate=_await_gate)

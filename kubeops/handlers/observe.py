@@ -3,8 +3,9 @@
 from kubeops.engine.context import DONE, NEEDED, Check, State, StepContext
 from kubeops.errors import FactsError, StepError, TransportError
 from kubeops.facts.gather import gather_from, gather_host
+from kubeops.facts.parse_kube import parse_nodes
 from kubeops.handlers.tools import kubectl
-from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Unreachable
+from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
 from kubeops.plan.actions import Action
 from kubeops.plan.hosts import satisfied
 
@@ -25,6 +26,23 @@ def host_facts(context: StepContext) -> HostFacts:
 def cluster_facts(context: StepContext, *, via: str) -> ClusterFacts:
     """Read API and etcd, now, as the control plane `via` sees them; no other host is read."""
     return gather_from(via, context.transport, now=context.clock.now)
+
+
+def nodes(context: StepContext, *, via: str) -> tuple[NodeFacts, ...]:
+    """Read the Node objects, now, on the control plane `via`: one question, one answer.
+
+    Raises:
+        CommandError: the API does not answer; the error has kubectl's words.
+        FactsError: the answer cannot be understood.
+    """
+    answer = context.transport.runner(via).run(
+        kubectl("--request-timeout=10s", "get", "nodes", "-o", "json")
+    )
+    text = answer.must().stdout
+    try:
+        return parse_nodes(text)
+    except (ValueError, LookupError, TypeError) as error:
+        raise FactsError(host=via, section="nodes", reason=str(error)) from error
 
 
 def etcd_facts(context: StepContext, *, via: str) -> EtcdFacts:

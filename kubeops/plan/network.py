@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.file import File
-from kubeops.model.observed import ClusterFacts
+from kubeops.model.observed import ClusterFacts, NodeFacts
 from kubeops.plan.actions import ApplyManifest, ConfigureBridge
 from kubeops.plan.hosts import has_file
 from kubeops.plan.model import Lane, Step
@@ -48,9 +48,8 @@ def bridge_files(*, subnet: str, routes: Sequence[PodRoute]) -> tuple[File, File
     )
 
 
-def pod_routes(node: str, facts: ClusterFacts) -> tuple[str, tuple[PodRoute, ...]]:
+def pod_routes(node: str, nodes: Sequence[NodeFacts]) -> tuple[str, tuple[PodRoute, ...]]:
     """Return the pod subnet of `node` (empty while it has none) and the routes it needs."""
-    nodes = facts.api.nodes if facts.api is not None else ()
     own = next((other.pod_cidr for other in nodes if other.name == node), "")
     routes = tuple(
         PodRoute(subnet=other.pod_cidr, address=other.addresses[0])
@@ -115,7 +114,7 @@ def _bridge_lane(host: Host, desired: Cluster, via: str) -> Lane:
 
 def _bridged(host: Host, facts: ClusterFacts) -> bool:
     found = facts.hosts.get(host.name)
-    subnet, routes = pod_routes(host.name, facts)
+    subnet, routes = pod_routes(host.name, facts.api.nodes if facts.api is not None else ())
     return (
         found is not None
         and bool(subnet)

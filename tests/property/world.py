@@ -168,7 +168,8 @@ def _joined(host: Host, desired: Cluster, facts: ClusterFacts) -> HostFacts:
 
 @_after.register
 def _(action: ConfigureBridge, step: Step, _desired: Cluster, facts: ClusterFacts) -> ClusterFacts:
-    subnet, routes = pod_routes(action.node, facts)
+    assert facts.api is not None
+    subnet, routes = pod_routes(action.node, facts.api.nodes)
     host = facts.hosts[step.host]
     mine = files(*bridge_files(subnet=subnet, routes=routes))
     return _with_host(facts, replace(host, files={**host.files, **mine}))

@@ -144,7 +144,7 @@ def joined(wanted: Host, desired: Cluster, api: ApiFacts | None) -> HostFacts:
     ready = prepared(wanted, desired)
     extra: Mapping[str, FileFacts] = {}
     if api is not None:
-        subnet, routes = pod_routes(wanted.name, ClusterFacts(at=NOON, hosts={}, api=api))
+        subnet, routes = pod_routes(wanted.name, api.nodes)
         extra = files(*bridge_files(subnet=subnet, routes=routes))
     return replace(
         ready,
