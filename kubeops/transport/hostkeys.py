@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from kubeops.errors import HostKeyError
@@ -143,13 +144,21 @@ def read(files: Sequence[Path]) -> Iterator[Entry]:
     """Give the lines of `files` that hold a key; a file that is not there holds none."""
     for file in files:
         try:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            found = file.stat()
         except FileNotFoundError:
             continue
-        for number, text in enumerate(lines, start=1):
-            entry = _parse(text, file=file, line=number)
-            if entry is not None:
-                yield entry
+        yield from _entries(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _entries(file: Path, _state: tuple[int, ...]) -> tuple[Entry, ...]:
+    """Read one file; it is read again when its state is another. Every host asks three times."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    parsed = (_parse(text, file=file, line=number) for number, text in enumerate(lines, start=1))
+    return tuple(entry for entry in parsed if entry is not None)
 
 
 def record(key: Key, *, name: str, file: Path, host: str) -> None:
@@ -221,6 +230,8 @@ def _parse(text: str, *, file: Path, line: int) -> Entry | None:
 def _matches(pattern: str, name: str) -> bool:
     if pattern.startswith("|1|"):
         return _hashed(pattern, name)
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == name
     # Only * and ? are wild in known_hosts; brackets stand for themselves, as in [host]:2222.
     return fnmatchcase(name, pattern.replace("[", "[[]"))
 

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import paramiko
@@ -91,17 +92,21 @@ class SshConfig:
         Raises:
             TransportError: the configuration cannot be read, or says what kubeops cannot do.
         """
-        parsed = paramiko.SSHConfig()
         try:
-            for file in self.files:
-                parsed.parse(_expand(file, home=self.home, header="Host *", depth=0))
-            return _Resolver(host, parsed, self.home).target()
+            return _Resolver(host, self._parsed, self.home).target()
         except (paramiko.ConfigParseError, OSError, ValueError) as error:
             raise TransportError(
                 f"{host.name}: the ssh configuration ({_list(self.files)}) cannot be used: {error}",
                 host=host.name,
                 hint=f"`ssh -G {host.address}` shows what ssh makes of it",
             ) from error
+
+    @cached_property
+    def _parsed(self) -> "paramiko.SSHConfig":
+        parsed = paramiko.SSHConfig()
+        for file in self.files:
+            parsed.parse(_expand(file, home=self.home, header="Host *", depth=0))
+        return parsed
 
 
 class _Resolver:
