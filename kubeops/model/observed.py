@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kubeops.model.version import KubeVersion
+from kubeops.model.version import KubeVersion, Minor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +130,13 @@ class HostFacts:
     """Whether a kubeadm is at work right now, e.g. one left behind by a killed run."""
     unfinished: str | None = None
     """/var/lib/kubeops/unfinished: `init` or `join` when kubeops began it and did not end it."""
+    unfinished_upgrade: str | None = None
+    """/var/lib/kubeops/unfinished-upgrade: `apply` or `node` when kubeops began it and did not end
+    it."""
+    kubeadm_backups: tuple[str, ...] = ()
+    """Names of the directories below /etc/kubernetes/tmp that kubeadm left there, sorted."""
+    drifted: tuple[str, ...] = ()
+    """Files of kubeadm that were edited by hand, and what differs: `PATH: WHAT`, one each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,8 @@ class NodeFacts:
     labels: Mapping[str, str]
     taints: tuple[str, ...]
     pod_cidr: str = ""
+    cordoned_by_us: bool = False
+    """Whether the Node carries the annotation of `CordonNode`; it is then ours to uncordon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,3 +255,74 @@ class ClusterFacts:
         if self.api is not None:
             versions.append(self.api.server)
         return any(version.rehearsal for version in versions if version is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What the package source of one minor release offers to one host.
+
+    Attributes:
+        host: the host that asked.
+        minor: the minor release whose source was asked.
+        versions: those in which kubeadm, kubelet and kubectl can all be had.
+        error: why it could not be asked, in curl's or apt's words; empty when it could.
+    """
+
+    host: str
+    minor: Minor
+    versions: tuple[KubeVersion, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockedPod:
+    """A pod whose eviction (server-side dry run) is refused now, by which budgets, in whose words.
+
+    `pod` is `namespace/name`, and so is each of `budgets`; none when something else refuses.
+    """
+
+    pod: str
+    budgets: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drainability:
+    """What draining one node would meet; pods are `namespace/name`.
+
+    Attributes:
+        node: the node.
+        blocked: pods that may not be evicted now.
+        bare: pods that no controller would create again.
+        empty_dir: pods that keep data in an emptyDir, which is lost with them.
+        error: why it could not be found out, in the API's words; empty when it could.
+    """
+
+    node: str
+    blocked: tuple[BlockedPod, ...] = ()
+    bare: tuple[str, ...] = ()
+    empty_dir: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeprecatedApi:
+    """An API that was requested since its server started, and the release without it.
+
+    From `apiserver_requested_deprecated_apis`; `resource` is `resource` or `resource/subresource`,
+    `removed` is None when no release is named.
+    """
+
+    group: str
+    version: str
+    resource: str
+    removed: Minor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeFacts:
+    """What only an upgrade asks, besides what `ClusterFacts` holds."""
+
+    offers: tuple[Offer, ...] = ()
+    drainability: tuple[Drainability, ...] = ()
+    deprecated: tuple[DeprecatedApi, ...] = ()

@@ -7,6 +7,10 @@ planner that uses it, and a test of each.
 
 from dataclasses import dataclass
 
+CORDONED_BY_US = "kubeops.io/cordoned"
+WORKSTATION = "workstation"
+"""The host of steps that touch no host, such as rewriting the inventory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigureKernel:
@@ -130,12 +134,41 @@ class AwaitCluster:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CordonNode:
+    """Keep new pods off a node, and note on the Node itself that it was kubeops that did.
+
+    The note (the annotation `CORDONED_BY_US`) is written in the same request as the cordon, so no
+    crash separates them. A node that is cordoned without the note is the operator's: left alone.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrainNode:
-    """Cordon a node and evict its pods, PodDisruptionBudgets respected; times in seconds."""
+    """Cordon a node and evict its pods; times in seconds.
+
+    Attributes:
+        node: the node.
+        timeout: how long evictions may take in all.
+        grace: how long a pod gets to end.
+        pdb: `wait` retries evictions that a PodDisruptionBudget forbids until the timeout; `fail`
+            gives up on the first one; `force` deletes pods instead of evicting them.
+        bare_pods: also delete pods that nobody will create again.
+    """
 
     node: str
     timeout: float
     grace: float
+    pdb: str = "wait"
+    bare_pods: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncordonNode:
+    """Let pods on a node again and take the note of `CordonNode` off, if it was kubeops'."""
+
+    node: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +190,110 @@ class ResetHost:
     """Take the host out of its cluster: data, manifests and PKI moved aside, `kubeadm reset`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SaveSnapshot:
+    """Take a backup of the step's control plane into `store`, proven by restoring it."""
+
+    store: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchPackages:
+    """Point apt at the package source of `minor`, and download what the host will install.
+
+    kubeadm, kubelet and kubectl of `version` end up in apt's cache; nothing is installed.
+    """
+
+    url: str
+    minor: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeKubeadm:
+    """Install kubeadm at an exact version, older or newer than the present one, and hold it."""
+
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckUpgrade:
+    """Change nothing; have `kubeadm upgrade plan` agree that the cluster can go to `version`."""
+
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeApply:
+    """`kubeadm upgrade apply` on a control plane: its static pods, and the cluster's settings.
+
+    /var/lib/kubeops/unfinished-upgrade says `apply` from before kubeadm starts until it is done.
+    """
+
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeNode:
+    """`kubeadm upgrade node` on any other node: its static pods, if any, and kubelet settings.
+
+    /var/lib/kubeops/unfinished-upgrade says `node` from before kubeadm starts until it is done.
+    """
+
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeKubelet:
+    """Install and hold kubelet and kubectl at an exact version, then restart the kubelet once.
+
+    A kubelet whose package is at the version already is still restarted when an older one runs.
+    """
+
+    node: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitNode:
+    """Change nothing; wait until the node is Ready at `version` and its system pods are ready."""
+
+    node: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldPackages:
+    """Hold the Kubernetes packages, so that no unattended upgrade moves them."""
+
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneUpgradeBackups:
+    """Delete what kubeadm kept below /etc/kubernetes/tmp, but for the newest of each kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishUpgrade:
+    """Change nothing; wait until the cluster is what an upgrade to `version` promises.
+
+    CoreDNS and kube-proxy rolled out with the new images, `nodes` Ready at the version or newer,
+    none of them cordoned by kubeops, etcd's members exactly `control_planes`.
+    """
+
+    version: str
+    nodes: tuple[str, ...]
+    control_planes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewriteInventory:
+    """Write `version` into the inventory's `kubernetes:` line; done on the workstation."""
+
+    version: str
+
+
 Action = (
     ConfigureKernel
     | DisableSwap
@@ -172,8 +309,22 @@ Action = (
     | ApplyManifest
     | DescribeNode
     | AwaitCluster
+    | CordonNode
     | DrainNode
+    | UncordonNode
     | RemoveEtcdMember
     | DeleteNode
     | ResetHost
+    | SaveSnapshot
+    | FetchPackages
+    | UpgradeKubeadm
+    | CheckUpgrade
+    | UpgradeApply
+    | UpgradeNode
+    | UpgradeKubelet
+    | AwaitNode
+    | HoldPackages
+    | PruneUpgradeBackups
+    | FinishUpgrade
+    | RewriteInventory
 )
