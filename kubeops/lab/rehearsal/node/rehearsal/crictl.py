@@ -4,14 +4,12 @@ Knows ps, pods, images, pull, rmi, inspect, inspecti, inspectp, info, logs, stop
 version. Not: exec, attach, port-forward, stats, run, create.
 """
 
-import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rehearsal import cobra, containerd, faults, files
+from rehearsal import crictl_shapes as shapes
 from rehearsal.cobra import Given, Spec
 from rehearsal.kubelet_node import network_ready
 from rehearsal.layout import Layout
@@ -35,8 +33,6 @@ LIST = Spec(
     short={"o": "output", "a": "all", "q": "quiet", "s": "state", "p": "pod", "l": "latest"},
 )
 SHORT_ID = 13
-NARROWEST = 20
-Row = Sequence[str]
 
 
 class CrictlError(Exception):
@@ -113,8 +109,8 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     found = [
         container
         for container in runtime.containers()
-        if (given.switch("all") or state or _running(runtime, container))
-        and (not state or state == _state(runtime, container).lower())
+        if (given.switch("all") or state or shapes.is_running(runtime, container))
+        and (not state or state == shapes.state_of(runtime, container).lower())
         and (not pattern or re.search(pattern, container.name))
         and (not given.value("pod") or container.pod_id.startswith(given.value("pod")))
     ]
@@ -123,7 +119,9 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
             files.say(container.id)
         return
     if given.value("output") == "json":
-        _json({"containers": [_container(runtime, container) for container in found]})
+        shapes.print_json(
+            {"containers": [shapes.container_object(runtime, container) for container in found]}
+        )
         return
     head = (
         "CONTAINER",
@@ -140,8 +138,8 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         (
             c.id[:SHORT_ID],
             Image(name=c.image).id[:SHORT_ID],
-            ago(c.created),
-            _state(runtime, c),
+            shapes.ago(c.created),
+            shapes.state_of(runtime, c),
             c.name,
             str(c.attempt),
             c.pod_id[:SHORT_ID],
@@ -150,7 +148,7 @@ def _ps(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         )
         for c in found
     ]
-    _table(head, rows)
+    shapes.print_table(head, rows)
 
 
 def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
@@ -162,7 +160,7 @@ def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         if (not given.value("name") or re.search(given.value("name"), container.pod))
         and (
             not given.value("state")
-            or given.value("state").lower() == _pod_state(runtime, container).lower()
+            or given.value("state").lower() == shapes.pod_state(runtime, container).lower()
         )
         and given.value("namespace") in {"", container.namespace}
     ]
@@ -175,22 +173,22 @@ def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
             {
                 "id": c.pod_id,
                 "metadata": {"attempt": 0, "name": c.pod, "namespace": c.namespace, "uid": c.uid},
-                "state": f"SANDBOX_{_pod_state(runtime, c).upper()}",
+                "state": f"SANDBOX_{shapes.pod_state(runtime, c).upper()}",
                 "createdAt": str(c.created),
-                "labels": _labels(c),
+                "labels": shapes.labels_of(c),
                 "annotations": {},
                 "runtimeHandler": "",
             }
             for c in found
         ]
-        _json({"items": items})
+        shapes.print_json({"items": items})
         return
     head = ("POD ID", "CREATED", "STATE", "NAME", "NAMESPACE", "ATTEMPT", "RUNTIME")
     rows = [
         (
             c.pod_id[:SHORT_ID],
-            ago(c.created),
-            _pod_state(runtime, c),
+            shapes.ago(c.created),
+            shapes.pod_state(runtime, c),
             c.pod,
             c.namespace,
             "0",
@@ -198,7 +196,7 @@ def _pods(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         )
         for c in found
     ]
-    _table(head, rows)
+    shapes.print_table(head, rows)
 
 
 def _images(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
@@ -207,10 +205,10 @@ def _images(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         for image in found:
             files.say(f"sha256:{image.id}")
     elif given.value("output") == "json":
-        _json({"images": [_image(image) for image in found]})
+        shapes.print_json({"images": [shapes.image_object(image) for image in found]})
     else:
-        rows = [(i.repository, i.tag, i.id[:SHORT_ID], _size(i.size)) for i in found]
-        _table(("IMAGE", "TAG", "IMAGE ID", "SIZE"), rows)
+        rows = [(i.repository, i.tag, i.id[:SHORT_ID], shapes.human_size(i.size)) for i in found]
+        shapes.print_table(("IMAGE", "TAG", "IMAGE ID", "SIZE"), rows)
 
 
 def _pull(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
@@ -239,7 +237,7 @@ def _inspecti(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     for name in names:
         for image in runtime.images():
             if name in {image.name, image.id, f"sha256:{image.id}"} or image.id.startswith(name):
-                _json({"status": _image(image), "info": {}})
+                shapes.print_json({"status": shapes.image_object(image), "info": {}})
                 break
         else:
             raise CrictlError(f'no such image "{name}" present')
@@ -255,16 +253,16 @@ def _inspect(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
             "config": {
                 "command": list(container.command),
                 "image": {"image": f"sha256:{image.id}", "user_specified_image": container.image},
-                "labels": _labels(container),
+                "labels": shapes.labels_of(container),
                 "metadata": {"name": container.name},
             },
         }
-        status = _container(runtime, container) | {
+        status = shapes.container_object(runtime, container) | {
             "exitCode": container.exit_code,
             "finishedAt": str(container.finished),
             "logPath": container.log,
         }
-        _json({"info": info, "status": status})
+        shapes.print_json({"info": info, "status": status})
 
 
 def _inspectp(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
@@ -273,7 +271,9 @@ def _inspectp(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
         container = next((c for c in runtime.containers() if c.pod_id.startswith(name)), None)
         if container is None:
             raise CrictlError(f'getting sandbox status of pod "{name}": not found')
-        _json({"status": {"id": container.pod_id, "labels": _labels(container)}, "info": {}})
+        shapes.print_json(
+            {"status": {"id": container.pod_id, "labels": shapes.labels_of(container)}, "info": {}}
+        )
 
 
 def _info(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
@@ -288,7 +288,7 @@ def _info(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
             "reason": "NetworkPluginNotReady",
         }
     )
-    _json(
+    shapes.print_json(
         {
             "cniconfig": {
                 "PluginConfDir": "/etc/cni/net.d",
@@ -337,7 +337,7 @@ def _stop(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
 def _rm(runtime: Runtime, given: Given, names: Sequence[str]) -> None:
     for name in names:
         container = _find(runtime, name)
-        if _running(runtime, container) and not given.switch("force"):
+        if shapes.is_running(runtime, container) and not given.switch("force"):
             raise CrictlError(f'removing the container "{name}": container is still running')
         runtime.stop(container, grace=0)
         runtime.forget(container)
@@ -393,98 +393,3 @@ def _find(runtime: Runtime, name: str) -> Container:
         "rpc error: code = NotFound desc = an error occurred when try to find container "
         f'"{name}": not found'
     )
-
-
-def _running(runtime: Runtime, container: Container) -> bool:
-    return container.running and runtime.alive(container)
-
-
-def _state(runtime: Runtime, container: Container) -> str:
-    return "Running" if _running(runtime, container) else "Exited"
-
-
-def _pod_state(runtime: Runtime, container: Container) -> str:
-    return "Ready" if _running(runtime, container) else "NotReady"
-
-
-def _labels(container: Container) -> dict[str, str]:
-    return {
-        "io.kubernetes.container.name": container.name,
-        "io.kubernetes.pod.name": container.pod,
-        "io.kubernetes.pod.namespace": container.namespace,
-        "io.kubernetes.pod.uid": container.uid,
-    }
-
-
-def _container(runtime: Runtime, container: Container) -> dict[str, Any]:
-    image = Image(name=container.image)
-    return {
-        "id": container.id,
-        "podSandboxId": container.pod_id,
-        "metadata": {"name": container.name, "attempt": container.attempt},
-        "image": {
-            "image": f"sha256:{image.id}",
-            "annotations": {},
-            "userSpecifiedImage": container.image,
-            "runtimeHandler": "",
-            "imageRef": "",
-        },
-        "imageRef": f"sha256:{image.id}",
-        "state": f"CONTAINER_{_state(runtime, container).upper()}",
-        "createdAt": str(container.created),
-        "labels": _labels(container),
-        "annotations": {
-            "io.kubernetes.container.hash": container.fingerprint[:8],
-            "io.kubernetes.container.restartCount": str(container.attempt),
-            "io.kubernetes.pod.terminationGracePeriod": str(int(container.grace)),
-        },
-        "imageId": "",
-    }
-
-
-def _image(image: Image) -> dict[str, Any]:
-    return {
-        "id": f"sha256:{image.id}",
-        "repoTags": [image.name],
-        "repoDigests": [f"{image.repository}@sha256:{image.digest}"],
-        "size": str(image.size),
-        "uid": None,
-        "username": "",
-        "pinned": image.repository.endswith("/pause"),
-    }
-
-
-def ago(nanoseconds: int) -> str:
-    """Return an age the way crictl writes it."""
-    seconds = int(time.time() - nanoseconds / 1e9)
-    steps = (
-        (1, "Less than a second"),
-        (2, "1 second"),
-        (60, f"{seconds} seconds"),
-        (120, "About a minute"),
-        (3600, f"{seconds // 60} minutes"),
-        (7200, "About an hour"),
-        (172800, f"{seconds // 3600} hours"),
-    )
-    text = next((text for limit, text in steps if seconds < limit), f"{seconds // 86400} days")
-    return f"{text} ago"
-
-
-def _size(count: int) -> str:
-    value, units = float(count), ["B", "kB", "MB", "GB"]
-    while value >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal units
-        value, units = value / 1000, units[1:]
-    return f"{value:.3g}{units[0]}"
-
-
-def _table(head: Row, rows: Sequence[Row]) -> None:
-    widths = [
-        max(NARROWEST, 3 + max(len(row[i]) for row in [head, *rows])) for i in range(len(head) - 1)
-    ]
-    for row in [head, *rows]:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        files.say("".join(cells) + row[-1])
-
-
-def _json(value: Any) -> None:
-    files.say(json.dumps(value, indent=2))

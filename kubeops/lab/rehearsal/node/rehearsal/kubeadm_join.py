@@ -6,14 +6,14 @@ learners and are promoted.
 """
 
 import os
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rehearsal import files, kubeadm_config, kubeadm_etcd, kubeadm_kubelet, manifests
 from rehearsal import kubeadm_objects as objects
 from rehearsal import kubeadm_preflight as preflight
+from rehearsal import kubeadm_texts as texts
 from rehearsal.apierrors import ApiError, UnreachableError
 from rehearsal.client import Client
 from rehearsal.cobra import Given, Spec
@@ -21,7 +21,6 @@ from rehearsal.kubeadm_common import (
     CONFIG,
     Context,
     KubeadmError,
-    pinned,
     retry,
     start_kubelet,
     systemctl,
@@ -30,7 +29,7 @@ from rehearsal.kubeadm_common import (
 )
 from rehearsal.kubeadm_discovery import discover
 from rehearsal.kubeadm_etcd import Etcd
-from rehearsal.kubeadm_init import mark_control_plane
+from rehearsal.kubeadm_mark import mark_control_plane
 from rehearsal.kubeadm_pki import SIGNERS, Certificates, KeyMaker, kubeconfig
 from rehearsal.kubeconfig import Access, load_kubeconfig
 from rehearsal.kubelet_node import host_address
@@ -152,7 +151,7 @@ class Join:
         if not self.control_plane:
             return
         if not self.cluster.get("controlPlaneEndpoint"):
-            raise KubeadmError(f"{PREFLIGHT}: {_NO_ENDPOINT}")
+            raise KubeadmError(f"{PREFLIGHT}: {texts.NO_ENDPOINT}")
         files.say(
             "[preflight] Running pre-flight checks before initializing the new control plane "
             "instance"
@@ -379,156 +378,3 @@ class Join:
         client = self.context.client()
         urls = kubeadm_etcd.endpoints(client, but=self.name)
         return Etcd(endpoints=urls, pki=self.context.layout.at(self.pki) / "etcd")
-
-
-def load(context: Context, given: Given) -> Join:
-    """Read flags and configuration into a run of `kubeadm join`.
-
-    Raises:
-        KubeadmError: they are not what they must be.
-    """
-    if given.has("config"):
-        mixed = [name for name in given.found if name not in _WITH_CONFIG]
-        if mixed:
-            raise KubeadmError(f"can not mix '--config' with arguments [{' '.join(sorted(mixed))}]")
-        documents = kubeadm_config.read(given.value("config"))
-        kubeadm_config.check_documents(documents, "JoinConfiguration")
-        settings = dict(documents["JoinConfiguration"])
-    else:
-        settings = _from_flags(given)
-    if given.has("node-name"):
-        settings["nodeRegistration"] = (settings.get("nodeRegistration") or {}) | {
-            "name": given.value("node-name")
-        }
-    settings["discovery"] = dict(settings.get("discovery") or {})
-    if not settings["discovery"].get("bootstrapToken") and not settings["discovery"].get("file"):
-        raise KubeadmError('discovery: Invalid value: "": bootstrapToken or file must be set')
-    token = (settings["discovery"].get("bootstrapToken") or {}).get("token")
-    if token is not None and not _is_token(token):
-        raise KubeadmError(
-            f'discovery.bootstrapToken.token: Invalid value: "{token}": the bootstrap token '
-            "is invalid"
-        )
-    settings["nodeRegistration"] = kubeadm_config.registration(
-        settings, hostname=socket.gethostname()
-    )
-    return Join(context=context, given=given, settings=settings)
-
-
-def _is_token(text: str) -> bool:
-    first, _, second = str(text).partition(".")
-    return len(first) == 6 and len(second) == 16 and (first + second).isalnum()  # noqa: PLR2004 - a token's form
-
-
-def _from_flags(given: Given) -> dict[str, Any]:
-    if not given.words and not given.has("discovery-file"):
-        raise KubeadmError(
-            'discovery.bootstrapToken: Invalid value: "": apiServerEndpoint must be set'
-        )
-    token = given.value("discovery-token") or given.value("token")
-    discovery: dict[str, Any] = {
-        "tlsBootstrapToken": given.value("tls-bootstrap-token") or given.value("token")
-    }
-    if given.has("discovery-file"):
-        discovery["file"] = {"kubeConfigPath": given.value("discovery-file")}
-    else:
-        discovery["bootstrapToken"] = {
-            "apiServerEndpoint": given.words[0],
-            "token": token,
-            "caCertHashes": list(given.values("discovery-token-ca-cert-hash")),
-            "unsafeSkipCAVerification": given.switch("discovery-token-unsafe-skip-ca-verification"),
-        }
-    settings: dict[str, Any] = {"discovery": discovery}
-    registration = {"name": given.value("node-name"), "criSocket": given.value("cri-socket")}
-    settings["nodeRegistration"] = {name: value for name, value in registration.items() if value}
-    if given.switch("control-plane"):
-        settings["controlPlane"] = {
-            "certificateKey": given.value("certificate-key"),
-            "localAPIEndpoint": {
-                "advertiseAddress": given.value("apiserver-advertise-address"),
-                "bindPort": int(given.value("apiserver-bind-port", "6443")),
-            },
-        }
-    return settings
-
-
-def run(context: Context, given: Given) -> int:
-    """Run `kubeadm join`.
-
-    Raises:
-        KubeadmError: it stopped.
-    """
-    pinned(given.words, 1, f"accepts at most 1 arg(s), received {len(given.words)}")
-    join = load(context, given)
-    skipped = {*given.values("skip-phases"), *(join.settings.get("skipPhases") or ())}
-    for name in skipped:
-        if name.split("/")[0] not in PHASES:
-            raise KubeadmError(f"invalid phase name: {name}")
-    if given.switch("dry-run") or join.settings.get("dryRun"):
-        raise KubeadmError("the rehearsal does not know `kubeadm join --dry-run`")
-    phases: dict[str, Callable[[], None]] = {
-        "preflight": join.preflight,
-        "control-plane-prepare": join.control_plane_prepare,
-        "check-etcd": join.check_etcd,
-        "kubelet-start": join.kubelet_start,
-        "etcd-join": join.etcd_join,
-        "kubelet-wait-bootstrap": join.kubelet_wait_bootstrap,
-        "control-plane-join": join.control_plane_join,
-        "wait-control-plane": join.wait_control_plane,
-    }
-    for name, phase in phases.items():
-        if name in skipped:
-            continue
-        try:
-            phase()
-        except (ApiError, UnreachableError, kubeadm_etcd.EtcdError) as error:
-            raise KubeadmError(f"error execution phase {name}: {error}") from error
-        context.reached(name)
-    files.say(_DONE_CONTROL_PLANE if join.control_plane else _DONE_WORKER)
-    return 0
-
-
-_WITH_CONFIG = {
-    "config",
-    "ignore-preflight-errors",
-    "skip-phases",
-    "dry-run",
-    "v",
-    "node-name",
-    "rootfs",
-    "patches",
-}
-_NO_ENDPOINT = """
-One or more conditions for hosting a new control plane instance is not satisfied.
-
-unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address
-
-Please ensure that:
-* The cluster has a stable controlPlaneEndpoint address.
-* The certificates that must be shared among control plane instances are provided.
-
-"""  # noqa: E501 - kubeadm's text
-_DONE_WORKER = """
-This node has joined the cluster:
-* Certificate signing request was sent to apiserver and a response was received.
-* The Kubelet was informed of the new secure connection details.
-
-Run 'kubectl get nodes' on the control-plane to see this node join the cluster.
-"""
-_DONE_CONTROL_PLANE = """
-This node has joined the cluster and a new control plane instance was created:
-
-* Certificate signing request was sent to apiserver and approval was received.
-* The Kubelet was informed of the new secure connection details.
-* Control plane label and taint were applied to the new node.
-* The Kubernetes control plane instances scaled up.
-* A new etcd member was added to the local/stacked etcd cluster.
-
-To start administering your cluster from this node, you need to run the following as a regular user:
-
-\tmkdir -p $HOME/.kube
-\tsudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
-\tsudo chown $(id -u):$(id -g) $HOME/.kube/config
-
-Run 'kubectl get nodes' to see this node join the cluster.
-"""

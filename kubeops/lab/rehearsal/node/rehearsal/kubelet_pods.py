@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rehearsal import files
+from rehearsal import kubelet_status as shapes
 from rehearsal.apierrors import ApiError
 from rehearsal.client import Client
 from rehearsal.kubelet_node import NodeKeeper, network_ready
 from rehearsal.kubelet_static import StaticPod, StaticPods
-from rehearsal.runtime import Container, Image, Runtime, RuntimeFailureError, new_id
+from rehearsal.runtime import Container, Runtime, RuntimeFailureError, new_id
 
 CREATE_SECONDS = 0.3
 STOP_SECONDS = 0.3
@@ -163,13 +164,13 @@ class Pods:
     ) -> None:
         ready = self.static.ready.get(static.name, False) and record.running
         address = self.address()
-        status = _status(
+        status = shapes.pod_status(
             phase="Running",
             ready=ready,
-            started=_moment(record.created),
+            started=shapes.moment(record.created),
             host=address,
             address=address,
-            containers=[_container_status(static.container, record, ready=ready)],
+            containers=[shapes.container_status(static.container, record, ready=ready)],
             before=self.known.get(key, {}).get("status", {}),
         )
         self._post(client, key, status)
@@ -187,11 +188,11 @@ class Pods:
         moment = time.monotonic()
         host_network = bool(pod["spec"].get("hostNetwork"))
         if not host_network and not network_ready(self.runtime.layout):
-            self._post(client, key, _waiting(pod, self.address(), "ContainerCreating", ""))
+            self._wait(client, pod, "ContainerCreating")
             return
         if uid not in self._due:
             self._due[uid] = moment + CREATE_SECONDS
-            self._post(client, key, _waiting(pod, self.address(), "ContainerCreating", ""))
+            self._wait(client, pod, "ContainerCreating")
         if moment < self._due[uid]:
             return
         try:
@@ -200,11 +201,15 @@ class Pods:
                     self.runtime.pull(container["image"])
         except RuntimeFailureError as error:
             self._due[uid] = moment + RETRY_SECONDS
-            self._post(client, key, _waiting(pod, self.address(), "ErrImagePull", str(error)))
+            self._wait(client, pod, "ErrImagePull", str(error))
             return
         self._post(client, key, self._running_status(pod, host_network=host_network))
         self._due.pop(uid, None)
         self._started.add(uid)
+
+    def _wait(self, client: Client, pod: Obj, reason: str, message: str = "") -> None:
+        status = shapes.waiting_status(pod, self.address(), reason, message)
+        self._post(client, _key(pod), status)
 
     def _running_status(self, pod: Obj, *, host_network: bool) -> Obj:
         uid = pod["metadata"]["uid"]
@@ -232,14 +237,14 @@ class Pods:
         ]
         done = pod["spec"].get("restartPolicy", "Always") != "Always"
         address = self.address() if host_network else self._free_address()
-        return _status(
+        return shapes.pod_status(
             phase="Succeeded" if done else "Running",
             ready=not done,
             started=before.get("startTime") or files.stamp(),
             host=self.address(),
             address=address,
             containers=[
-                _container_status(spec, record, ready=not done)
+                shapes.container_status(spec, record, ready=not done)
                 for spec, record in zip(pod["spec"]["containers"], records, strict=True)
             ],
             before=before,
@@ -285,7 +290,7 @@ class Pods:
 
     def _post(self, client: Client, key: Key, status: Obj) -> None:
         present = self.known.get(key)
-        if present is None or _same(present.get("status", {}), status):
+        if present is None or shapes.same(present.get("status", {}), status):
             return
         answer = client.patch(
             "pods", key[1], {"status": status}, namespace=key[0], subresource="status"
@@ -313,119 +318,3 @@ def _key(pod: Obj) -> Key:
 
 def _containers(pod: Obj) -> list[Obj]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
-
-
-def _moment(nanoseconds: int) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415 - one use
-
-    return files.stamp(datetime.fromtimestamp(nanoseconds / 1e9, UTC))
-
-
-def _container_status(spec: Obj, record: Container, *, ready: bool) -> Obj:
-    image = Image(name=record.image)
-    state: Obj = {"running": {"startedAt": _moment(record.created)}}
-    if not record.running:
-        state = {"terminated": {"exitCode": record.exit_code, "reason": "Error"}}
-    return {
-        "containerID": f"containerd://{record.id}",
-        "image": record.image,
-        "imageID": f"{image.repository}@sha256:{image.digest}",
-        "lastState": {},
-        "name": spec["name"],
-        "ready": ready,
-        "restartCount": record.attempt,
-        "started": record.running,
-        "state": state,
-    }
-
-
-def _status(
-    *,
-    phase: str,
-    ready: bool,
-    started: str,
-    host: str,
-    address: str,
-    containers: list[Obj],
-    before: Obj,
-) -> Obj:
-    done = phase == "Succeeded"
-    if done:
-        for container in containers:
-            container["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-    return {
-        "phase": phase,
-        "conditions": _conditions(
-            {
-                "PodReadyToStartContainers": True,
-                "Initialized": True,
-                "Ready": ready,
-                "ContainersReady": ready,
-                "PodScheduled": True,
-            },
-            before,
-        ),
-        "containerStatuses": containers,
-        "hostIP": host,
-        "hostIPs": [{"ip": host}],
-        "podIP": address,
-        "podIPs": [{"ip": address}],
-        "qosClass": "Burstable",
-        "startTime": started,
-    }
-
-
-def _waiting(pod: Obj, host: str, reason: str, message: str) -> Obj:
-    before = pod.get("status", {})
-    waiting = {"reason": reason} | ({"message": message} if message else {})
-    return {
-        "phase": "Pending",
-        "conditions": _conditions(
-            {
-                "PodReadyToStartContainers": False,
-                "Initialized": True,
-                "Ready": False,
-                "ContainersReady": False,
-                "PodScheduled": True,
-            },
-            before,
-        ),
-        "containerStatuses": [
-            {
-                "image": spec["image"],
-                "imageID": "",
-                "lastState": {},
-                "name": spec["name"],
-                "ready": False,
-                "restartCount": 0,
-                "started": False,
-                "state": {"waiting": waiting},
-            }
-            for spec in pod["spec"]["containers"]
-        ],
-        "hostIP": host,
-        "qosClass": "Burstable",
-        "startTime": before.get("startTime") or files.stamp(),
-    }
-
-
-def _conditions(values: dict[str, bool], before: Obj) -> list[Obj]:
-    old = {c["type"]: c for c in before.get("conditions") or []}
-    rows = []
-    for kind, value in values.items():
-        status = str(value)
-        same = old.get(kind, {}).get("status") == status
-        since = old[kind].get("lastTransitionTime") if same else None
-        rows.append(
-            {
-                "lastProbeTime": None,
-                "lastTransitionTime": since or files.stamp(),
-                "status": status,
-                "type": kind,
-            }
-        )
-    return rows
-
-
-def _same(present: Obj, status: Obj) -> bool:
-    return all(present.get(key) == value for key, value in status.items())
