@@ -74,6 +74,7 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         modules=parse_host.parse_modules(
             read.text("modules"), _modules_builtin(read), read.text("/proc/filesystems")
         ),
+        loadable=frozenset(read.text("loadable").split()),
         packages=packages,
         half_installed=read.parse("packages", parse_packages.parse_half_installed),
         units=read.maybe("units", parse_host.parse_units, {}),

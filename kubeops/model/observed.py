@@ -129,7 +129,7 @@ class HostFacts:
     kubeadm_running: bool = False
     """Whether a kubeadm is at work right now, e.g. one left behind by a killed run."""
     unfinished: str | None = None
-    """/var/lib/kubeops/unfinished: `init` or `join` when kubeops began it and did not end it."""
+    """/var/lib/kubeops/unfinished: `init`, `join` or `reset` that kubeops began and did not end."""
     unfinished_upgrade: str | None = None
     """/var/lib/kubeops/unfinished-upgrade: `apply` or `node` when kubeops began it and did not end
     it."""

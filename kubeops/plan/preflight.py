@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, HostFacts, Reach
 from kubeops.model.version import Minor
+from kubeops.plan.hosts import MODULES
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding, Severity
 
@@ -147,6 +148,17 @@ def _cgroup(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]
         )
 
 
+def _modules(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    missing = [name for name in MODULES if name not in facts.modules | facts.loadable]
+    if missing:
+        yield _blocking(
+            "kernel-modules",
+            f"its kernel {facts.kernel} has no module {', '.join(missing)}",
+            "Install the kernel's modules (linux-modules-extra on Ubuntu), or another kernel.",
+            host=host.name,
+        )
+
+
 def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     version = facts.container_runtime
     if version and version.startswith("1.") and desired.kubernetes.minor >= CONTAINERD_2_SINCE:
@@ -206,6 +218,14 @@ def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findin
 
 def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     url = desired.package_repository.format(minor=desired.kubernetes.minor)
+    if not facts.programs & {"curl", "wget"}:
+        yield _warning(
+            "package-source",
+            f"whether {url} answers is not known yet: curl is not installed, and will be",
+            "Nothing, or: apt-get install curl",
+            host=host.name,
+        )
+        return
     if facts.repository_status and facts.repository_status != "200":
         yield _blocking(
             "package-source",
@@ -279,6 +299,7 @@ _NEW_HOST: tuple[HostCheck, ...] = (
     _size,
     _disk,
     _cgroup,
+    _modules,
     _runtime,
     _swap,
     _ports,

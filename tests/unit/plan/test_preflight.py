@@ -42,6 +42,18 @@ CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
         BLOCKING,
         "Could not resolve host",
     ),
+    "a package source nobody can ask yet": (
+        {"programs": frozenset(), "repository_status": "neither curl nor wget is installed"},
+        "package-source",
+        WARNING,
+        "curl is not installed",
+    ),
+    "no kernel module": (
+        {"loadable": frozenset({"overlay"})},
+        "kernel-modules",
+        BLOCKING,
+        "br_netfilter",
+    ),
     "a slow package source": ({"repository_seconds": 9.5}, "package-source", WARNING, "9.5 s"),
     "apt at work": ({"apt_locked": True}, "apt-lock", WARNING, "another apt"),
     "another version": (

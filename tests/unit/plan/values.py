@@ -97,11 +97,12 @@ def bare(wanted: Host) -> HostFacts:
         clock_skew=0.0,
         sysctls={"net.ipv4.ip_forward": "0"},
         modules=frozenset(),
+        loadable=frozenset(MODULES),
         packages={},
         units={},
         listeners=(),
         files={},
-        programs=frozenset(),
+        programs=frozenset({"curl"}),
         repository_status="200",
         repository_seconds=0.1,
     )
