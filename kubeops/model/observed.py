@@ -103,6 +103,8 @@ class HostFacts:
     files: Mapping[str, FileFacts]
     programs: frozenset[str]
     """Programs found on the PATH, of those kubeops asks for."""
+    loadable: frozenset[str] = frozenset()
+    """Kernel modules that modprobe knows how to load, of those Kubernetes needs."""
     container_runtime: str | None = None
     """Upstream version of containerd, such as 2.1.9; None when it is not installed."""
     sandbox_image: str | None = None
