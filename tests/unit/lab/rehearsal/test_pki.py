@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from rehearsal import kubeadm_config, pki, version
-from rehearsal.kubeadm_pki import Certificates, KeyMaker
+from rehearsal.kubeadm_pki import Certificates
 from rehearsal.layout import Layout
 from rehearsal.manifests import Node
 
@@ -23,9 +23,7 @@ def certificates(tmp_path: Path) -> Certificates:
         version=version.parse("1.35.4"),
     )
     node = Node(name="node1", address="172.30.77.11")
-    return Certificates(
-        layout=Layout(root=tmp_path), cluster=cluster, node=node, keys=KeyMaker(algorithm=FAST)
-    )
+    return Certificates(layout=Layout(root=tmp_path), cluster=cluster, node=node)
 
 
 def names(certificate: x509.Certificate) -> tuple[list[str], list[str]]:

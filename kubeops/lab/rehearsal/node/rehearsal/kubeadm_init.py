@@ -36,7 +36,7 @@ from rehearsal.kubeadm_common import (
     wait_kubelet,
 )
 from rehearsal.kubeadm_mark import mark_control_plane
-from rehearsal.kubeadm_pki import AUTHORITIES, SIGNERS, Certificates, KeyMaker, kubeconfig
+from rehearsal.kubeadm_pki import AUTHORITIES, SIGNERS, Certificates, kubeconfig
 from rehearsal.kubelet_node import current_certificate
 from rehearsal.manifests import Node
 from rehearsal.version import Version
@@ -93,7 +93,6 @@ LEAVES = (
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 BAD_PHASE = "invalid phase name: {name}"
-KEYS = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +116,6 @@ class Init:
     kubelet: Mapping[str, Any]
     proxy: Mapping[str, Any]
     target: Version
-    keys: KeyMaker
 
     @property
     def node(self) -> Node:
@@ -129,9 +127,7 @@ class Init:
     @property
     def certificates(self) -> Certificates:
         """What makes this machine's certificates."""
-        return Certificates(
-            layout=self.context.layout, cluster=self.cluster, node=self.node, keys=self.keys
-        )
+        return Certificates(layout=self.context.layout, cluster=self.cluster, node=self.node)
 
     @property
     def limits(self) -> dict[str, float]:

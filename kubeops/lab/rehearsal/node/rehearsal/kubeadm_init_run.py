@@ -14,7 +14,6 @@ from rehearsal.kubeadm_common import (
     retry,
 )
 from rehearsal.kubeadm_init import BAD_PHASE, PHASES, Init
-from rehearsal.kubeadm_pki import KeyMaker
 from rehearsal.kubelet_node import host_address
 from rehearsal.version import Version
 
@@ -49,7 +48,6 @@ def load(context: Context, given: Given) -> Init:
         kubelet=kubelet,
         proxy=documents.get("KubeProxyConfiguration", {}),
         target=target,
-        keys=KeyMaker(),
     )
 
 
@@ -201,7 +199,6 @@ def load_for_phase(context: Context, given: Given) -> Init:
         kubelet=kubeadm_kubelet.configuration(complete, {}),
         proxy={},
         target=target,
-        keys=init.keys,
     )
 
 

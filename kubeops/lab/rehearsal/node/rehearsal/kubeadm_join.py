@@ -30,7 +30,7 @@ from rehearsal.kubeadm_common import (
 from rehearsal.kubeadm_discovery import discover
 from rehearsal.kubeadm_etcd import Etcd
 from rehearsal.kubeadm_mark import mark_control_plane
-from rehearsal.kubeadm_pki import SIGNERS, Certificates, KeyMaker, kubeconfig
+from rehearsal.kubeadm_pki import SIGNERS, Certificates, kubeconfig
 from rehearsal.kubeconfig import Access, load_kubeconfig
 from rehearsal.kubelet_node import host_address
 from rehearsal.manifests import Node
@@ -65,7 +65,6 @@ PHASES = (
     "wait-control-plane",
 )
 LEARNER_SECONDS = 40.0
-KEYS = 12
 PREFLIGHT = "error execution phase preflight"
 
 
@@ -79,7 +78,6 @@ class Join:
     access: Access = field(default_factory=lambda: Access(server=""))
     cluster: dict[str, Any] = field(default_factory=dict)
     kubelet: dict[str, Any] = field(default_factory=dict)
-    keys: KeyMaker = field(default_factory=KeyMaker)
 
     @property
     def control_plane(self) -> bool:
@@ -114,9 +112,7 @@ class Join:
     @property
     def certificates(self) -> Certificates:
         """What makes this machine's certificates."""
-        return Certificates(
-            layout=self.context.layout, cluster=self.cluster, node=self.node, keys=self.keys
-        )
+        return Certificates(layout=self.context.layout, cluster=self.cluster, node=self.node)
 
     @property
     def pki(self) -> str:

@@ -1,14 +1,11 @@
 """The certificates and kubeconfig files of a control plane, their signers and contents."""
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from rehearsal import files, pki
 from rehearsal.layout import Layout
@@ -47,7 +44,6 @@ class Certificates:
     layout: Layout
     cluster: Mapping[str, Any]
     node: Node
-    keys: "KeyMaker" = field(default_factory=lambda: KeyMaker())  # noqa: PLW0108 - defined below
 
     @property
     def folder(self) -> Path:
@@ -68,6 +64,10 @@ class Certificates:
     def local(self) -> str:
         """`address:port` of this node's API server."""
         return f"{self.node.address}:{self.node.port}"
+
+    def new_key(self) -> Key:
+        """Make a key of the cluster's algorithm."""
+        return pki.new_key(self.cluster["encryptionAlgorithm"])
 
     def authority(self, name: str) -> Pair:
         """Read an authority."""
@@ -91,7 +91,7 @@ class Certificates:
         """Make and write one leaf certificate, telling what it serves."""
         request = self.request(name)
         pair = pki.issue(
-            self.authority(SIGNERS[name]), request, key=key or self.keys.take(), algorithm=""
+            self.authority(SIGNERS[name]), request, key=key or self.new_key(), algorithm=""
         )
         pair.write(self.folder / name)
         return pair
@@ -163,7 +163,7 @@ class Certificates:
             files.say('[certs] Using the existing "sa" key')
             return
         files.say('[certs] Generating "sa" key and public key')
-        key = self.keys.take()
+        key = self.new_key()
         files.write(self.folder / "sa.key", pki.key_pem(key), mode=0o600)
         files.write(self.folder / "sa.pub", pki.public_pem(key), mode=0o600)
 
@@ -177,7 +177,7 @@ class Certificates:
         request = Request(
             name=user, organizations=organizations, client=True, validity=self.validity
         )
-        pair = pair or pki.issue(ca, request, key=self.keys.take())
+        pair = pair or pki.issue(ca, request, key=self.new_key())
         local = name in {"controller-manager", "scheduler", "kubelet"}
         return kubeconfig(
             server=f"https://{self.local}" if local else self.endpoint,
@@ -194,23 +194,6 @@ class Certificates:
         """Write /etc/kubernetes/`name`.conf, telling so."""
         files.say(f'[kubeconfig] Writing "{name}.conf" kubeconfig file')
         files.write(self.layout.conf(name), self.conf(name), mode=0o600)
-
-
-class KeyMaker:
-    """Makes private keys ahead of need: RSA keys are what kubeadm's time goes into."""
-
-    def __init__(self, count: int = 0, *, algorithm: str = "RSA-2048") -> None:
-        self._algorithm = algorithm
-        self._pool = ThreadPoolExecutor(max_workers=2)
-        self._ready = [self._pool.submit(pki.new_key, algorithm) for _ in range(count)]
-
-    def take(self) -> Key:
-        """Return a key nobody has had."""
-        return self._ready.pop(0).result() if self._ready else pki.new_key(self._algorithm)
-
-    def close(self) -> None:
-        """Drop what was not taken."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def kubeconfig(
@@ -233,15 +216,6 @@ def kubeconfig(
             "users": [{"name": user, "user": dict(credentials)}],
         }
     )
-
-
-def valid_key(path: Path) -> bool:
-    """Whether a private key can be read from `path`."""
-    try:
-        load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _split(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
