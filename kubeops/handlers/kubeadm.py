@@ -146,6 +146,7 @@ def _init(action: InitCluster, context: StepContext) -> None:
             timeout=INIT_TIMEOUT,
         )
     )
+    _forget(token, context, via=context.host)
 
 
 def _init_gate(_action: InitCluster, context: StepContext) -> Gate:
@@ -249,7 +250,13 @@ def _join(
             )
         )
     finally:
-        via.run(Command(argv=("kubeadm", "token", "delete", token.split(".", 1)[0])))
+        _forget(token, context, via=action.via)
+
+
+def _forget(token: str, context: StepContext, *, via: str) -> None:
+    """Delete `token` on `via`; one that cannot be deleted now ends by itself, soon."""
+    delete = Command(argv=("kubeadm", "token", "delete", token.split(".", 1)[0]))
+    context.transport.runner(via).run(delete)
 
 
 def _join_control_plane(action: JoinControlPlane, context: StepContext) -> None:

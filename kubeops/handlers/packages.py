@@ -2,12 +2,14 @@
 
 Known traps: a held package makes `apt-get install` fail, `--allow-change-held-packages` drops the
 hold without a word (so it is set again, every time), and a version that the source lacks ends with
-status 100.
+status 100. An apt-get that is killed with its connection may go on for a while, and only apt-get
+install knows how to wait for it: dpkg and apt-get update give up at once.
 """
 
 from kubeops.engine.context import Handler, StepContext
-from kubeops.handlers.observe import check_prepared
-from kubeops.handlers.tools import apt_get, shell
+from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.handlers.observe import check_prepared, host_facts
+from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
 from kubeops.plan.actions import AddPackageSource, InstallPackages, InstallPrerequisites
 from kubeops.plan.hosts import HELD_PACKAGES, KEYRING, PINNED_PACKAGES, source_file
 from kubeops.transport.base import Command
@@ -22,12 +24,48 @@ chmod 0644 "$2.part"
 mv "$2.part" "$2"
 """
 
+_LOCKED = (
+    "Could not get lock",
+    "Unable to acquire the dpkg frontend lock",
+    "frontend lock was locked",
+)
+"""What apt-get and dpkg say, in every release, when another one is at work."""
+
+
+def run_apt(command: Command, context: StepContext, *, hint: str = "") -> None:
+    """Run an apt or dpkg command on the step's host; while another one is at work, wait for it.
+
+    Raises:
+        CommandError: it failed, not for want of the lock.
+        GateError: another one is still at work after five minutes.
+        InterruptedRunError: the run was interrupted meanwhile.
+    """
+    result = context.runner.run(command)
+    if not result.ok and any(words in result.output for words in _LOCKED):
+        wait_until(
+            Gate(
+                name="another apt or dpkg",
+                look=lambda: _apt_at_work(context),
+                timeout=APT_LOCK_WAIT,
+                successes=1,
+            ),
+            clock=context.clock,
+            progress=context.progress,
+        )
+        result = context.runner.run(command)
+    result.must(hint=hint)
+
+
+def _apt_at_work(context: StepContext) -> Reading:
+    busy = host_facts(context).apt_locked
+    return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
+
 
 def _install_prerequisites(action: InstallPrerequisites, context: StepContext) -> None:
     context.progress("apt-get update")
-    context.run(apt_get("update"))
+    run_apt(apt_get("update"), context)
     context.progress("apt-get install")
-    context.run(apt_get("install", "--no-install-recommends", *action.packages))
+    run_apt(apt_get("install", "--no-install-recommends", *action.packages), context)
 
 
 def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
@@ -39,23 +77,26 @@ def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
     source = source_file(action)
     put(context.runner, source)
     context.progress("reading the package source")
-    context.run(
+    run_apt(
         apt_get(
             "update",
+            "-o",
+            "APT::Update::Error-Mode=any",
             "-o",
             f"Dir::Etc::sourcelist={source.path}",
             "-o",
             "Dir::Etc::sourceparts=-",
             "-o",
             "APT::Get::List-Cleanup=0",
-        )
+        ),
+        context,
     )
 
 
 def _install_packages(action: InstallPackages, context: StepContext) -> None:
-    context.run(Command(argv=("dpkg", "--configure", "-a"), timeout=300))
+    run_apt(Command(argv=("dpkg", "--configure", "-a"), timeout=300), context)
     context.progress("apt-get install")
-    context.run(
+    run_apt(
         apt_get(
             "install",
             "--allow-change-held-packages",
@@ -63,6 +104,7 @@ def _install_packages(action: InstallPackages, context: StepContext) -> None:
             *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
             "cri-tools",
         ),
+        context,
         hint="What the source offers, on the host: apt-cache madison kubeadm",
     )
     context.run(Command(argv=("apt-mark", "hold", *HELD_PACKAGES)))

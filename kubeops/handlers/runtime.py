@@ -7,6 +7,7 @@ where the registry lacks it, with an error that does not name the cause. So kube
 from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
 from kubeops.handlers.observe import check_prepared, host_facts
+from kubeops.handlers.packages import run_apt
 from kubeops.handlers.tools import apt_get, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import crictl_file, runtime_file
@@ -40,11 +41,11 @@ def _named(image: str) -> str:
 def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
     if host_facts(context).container_runtime is None:
         context.progress("apt-get install containerd")
-        context.run(apt_get("update"))
+        run_apt(apt_get("update"), context)
         package = (
             f"containerd={action.runtime_version}*" if action.runtime_version else "containerd"
         )
-        context.run(apt_get("install", "--no-install-recommends", package))
+        run_apt(apt_get("install", "--no-install-recommends", package), context)
     version = host_facts(context).container_runtime
     if version is None:
         raise StepError(
