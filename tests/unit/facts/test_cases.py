@@ -6,7 +6,7 @@ is `{"error": "..."}` must raise, and the text must be in the error.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -97,8 +97,12 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 
 
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 def as_json(value: object) -> object:
-    """Return a parser's value the way the case files write it down."""
+    """Return a parser's value the way the case files write it down: defaults are left out."""
     match value:
         case KubeVersion():
             shown: object = f"{value}+{value.build}" if value.build else str(value)
@@ -109,7 +113,11 @@ def as_json(value: object) -> object:
         case frozenset() | tuple():
             shown = [as_json(entry) for entry in (value if type(value) is tuple else sorted(value))]
         case _ if is_dataclass(value):
-            shown = {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+            shown = {
+                field.name: as_json(getattr(value, field.name))
+                for field in fields(value)
+                if getattr(value, field.name) != _default(field)
+            }
         case _:
             shown = value
     return shown
