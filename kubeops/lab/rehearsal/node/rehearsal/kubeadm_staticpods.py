@@ -40,6 +40,7 @@ RENEWED = {
 HASH = "kubernetes.io/config.hash"
 SAY = "[upgrade/staticpods]"
 POLL_TIMEOUT = 2.0
+STOP_SECONDS = 10.0
 
 
 @dataclass(kw_only=True)
@@ -232,11 +233,17 @@ class Replacement:
     def _undo(self) -> None:
         for name in self.moved:
             kept = self.backup / f"{name}.yaml"
-            if name == "etcd" and (self.data_backup / "etcd").is_dir():
-                (self.folder / "etcd.yaml").unlink(missing_ok=True)
-                files.wait(lambda: not self._runs("etcd"), timeout=30.0)
-                shutil.move(self.data, self.data_backup / "failed")
-                shutil.copytree(self.data_backup / "etcd", self.data)
-                self.data.chmod(0o700)
+            if name == "etcd":
+                self._undo_data()
             with suppress(OSError):
                 shutil.copy2(kept, self.folder / f"{name}.yaml")
+
+    def _undo_data(self) -> None:
+        """Put the copy of etcd's data back, unless the old etcd never stopped and still uses it."""
+        (self.folder / "etcd.yaml").unlink(missing_ok=True)
+        stopped = files.wait(lambda: not self._runs("etcd"), timeout=STOP_SECONDS)
+        if not stopped or not (self.data_backup / "etcd").is_dir():
+            return
+        shutil.move(self.data, self.data_backup / "failed")
+        shutil.copytree(self.data_backup / "etcd", self.data)
+        self.data.chmod(0o700)
