@@ -12,8 +12,9 @@ from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, HostFacts, Reach
 from kubeops.model.version import Minor
 from kubeops.plan.hosts import MODULES
+from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.install import Membership
-from kubeops.plan.model import Finding, Severity
+from kubeops.plan.model import Finding
 
 SUPPORTED_SYSTEMS = frozenset({"debian", "ubuntu"})
 SUPPORTED_ARCHITECTURES = frozenset({"x86_64", "aarch64"})
@@ -59,7 +60,7 @@ def preflight(
         if host.name in facts.unreachable:
             unreachable = facts.unreachable[host.name]
             found.append(
-                _blocking(
+                blocking(
                     "unreachable",
                     unreachable.reason,
                     unreachable.hint or "Mend the host or leave it out with --limit.",
@@ -75,28 +76,16 @@ def preflight(
     return tuple(found)
 
 
-def _blocking(check: str, text: str, cure: str, *, host: str = "") -> Finding:
-    return Finding(check=check, severity=Severity.BLOCKING, text=text, cure=cure, host=host)
-
-
-def _acceptable(check: str, text: str, cure: str, *, host: str = "") -> Finding:
-    return Finding(check=check, severity=Severity.ACCEPTABLE, text=text, cure=cure, host=host)
-
-
-def _warning(check: str, text: str, cure: str, *, host: str = "") -> Finding:
-    return Finding(check=check, severity=Severity.WARNING, text=text, cure=cure, host=host)
-
-
 def _system(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     if facts.os_id not in SUPPORTED_SYSTEMS:
-        yield _blocking(
+        yield blocking(
             "os",
             f"runs {facts.os_pretty or facts.os_id}; kubeops installs on Debian and Ubuntu",
             "Use a Debian or Ubuntu host.",
             host=host.name,
         )
     if facts.architecture not in SUPPORTED_ARCHITECTURES:
-        yield _blocking(
+        yield blocking(
             "architecture",
             f"is {facts.architecture}; Kubernetes packages exist for x86_64 and aarch64",
             "Use another host.",
@@ -107,7 +96,7 @@ def _system(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding
 def _size(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     memory = CONTROL_PLANE_MEMORY if host.is_control_plane else WORKER_MEMORY
     if host.is_control_plane and facts.cpus < CONTROL_PLANE_CPUS:
-        yield _blocking(
+        yield blocking(
             "cpu",
             f"has {facts.cpus} CPU; kubeadm refuses a control plane with less than "
             f"{CONTROL_PLANE_CPUS}",
@@ -115,7 +104,7 @@ def _size(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
             host=host.name,
         )
     if facts.memory < memory:
-        yield _blocking(
+        yield blocking(
             "memory",
             f"has {_mebibytes(facts.memory)} of memory; a {host.role} needs {_mebibytes(memory)}",
             "Give the host more memory.",
@@ -129,7 +118,7 @@ def _disk(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
             continue
         free = facts.disk_free.get(directory)
         if free is not None and free < needed:
-            yield _acceptable(
+            yield acceptable(
                 "disk",
                 f"{directory} has {_mebibytes(free)} free; {_mebibytes(needed)} are needed",
                 f"Free space or grow the file system of {directory}.",
@@ -139,7 +128,7 @@ def _disk(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
 
 def _cgroup(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     if desired.kubernetes.minor >= CGROUP_V2_SINCE and facts.cgroup != "cgroup2fs":
-        yield _blocking(
+        yield blocking(
             "cgroup-v2",
             f"/sys/fs/cgroup is {facts.cgroup}; kubelet {CGROUP_V2_SINCE} and later refuse "
             "cgroup v1",
@@ -151,7 +140,7 @@ def _cgroup(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]
 def _modules(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     missing = [name for name in MODULES if name not in facts.modules | facts.loadable]
     if missing:
-        yield _blocking(
+        yield blocking(
             "kernel-modules",
             f"its kernel {facts.kernel} has no module {', '.join(missing)}",
             "Install the kernel's modules (linux-modules-extra on Ubuntu), or another kernel.",
@@ -162,7 +151,7 @@ def _modules(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findin
 def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     version = facts.container_runtime
     if version and version.startswith("1.") and desired.kubernetes.minor >= CONTAINERD_2_SINCE:
-        yield _blocking(
+        yield blocking(
             "containerd",
             f"containerd {version} is installed; Kubernetes {CONTAINERD_2_SINCE} and later need 2",
             "Give the host a package source with containerd 2 and upgrade it.",
@@ -172,7 +161,7 @@ def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding
 
 def _swap(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     if facts.swap:
-        yield _warning(
+        yield warning(
             "swap",
             f"{_mebibytes(facts.swap)} of swap is on; it will be turned off, now and at boot",
             "Nothing, or turn it off yourself first.",
@@ -186,7 +175,7 @@ def _ports(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]
     needed = CONTROL_PLANE_PORTS if host.is_control_plane else WORKER_PORTS
     for listener in facts.listeners:
         if listener.port in needed:
-            yield _blocking(
+            yield blocking(
                 "port",
                 f"port {listener.port} is taken by {listener.program or 'another program'}",
                 f"Stop it: ss -ltnp 'sport = :{listener.port}'",
@@ -196,7 +185,7 @@ def _ports(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]
 
 def _clock(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     if abs(facts.clock_skew) > CLOCK_SKEW:
-        yield _acceptable(
+        yield acceptable(
             "clock-skew",
             f"its clock is {facts.clock_skew:+.0f} s off this workstation's; certificates and "
             "etcd need clocks that agree",
@@ -208,7 +197,7 @@ def _clock(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]
 def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
     wanted = ip_address(host.address)
     if facts.addresses and wanted not in {ip_address(text) for text in facts.addresses}:
-        yield _blocking(
+        yield blocking(
             "address",
             f"{host.address} is none of its addresses ({', '.join(facts.addresses)})",
             f"Write the address the other nodes reach it by under hosts.{host.name}.address.",
@@ -219,7 +208,7 @@ def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findin
 def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     url = desired.package_repository.format(minor=desired.kubernetes.minor)
     if not facts.programs & {"curl", "wget"}:
-        yield _warning(
+        yield warning(
             "package-source",
             f"whether {url} answers is not known yet: curl is not installed, and will be",
             "Nothing, or: apt-get install curl",
@@ -227,14 +216,14 @@ def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[
         )
         return
     if facts.repository_status and facts.repository_status != "200":
-        yield _blocking(
+        yield blocking(
             "package-source",
             f"{url} answers {facts.repository_status}",
             f"From the host: curl -v {url}Release; a mirror goes under packages.repository.",
             host=host.name,
         )
     elif facts.repository_seconds is not None and facts.repository_seconds > SLOW_SOURCE:
-        yield _warning(
+        yield warning(
             "package-source",
             f"{url} took {facts.repository_seconds:.1f} s to answer",
             "A mirror nearby goes under packages.repository.",
@@ -244,7 +233,7 @@ def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[
 
 def _packages(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     if facts.apt_locked:
-        yield _warning(
+        yield warning(
             "apt-lock",
             "another apt or dpkg is at work; the run will wait for it for at most 5 minutes",
             "Let it finish, or see: ps -C apt-get,unattended-upgr",
@@ -253,7 +242,7 @@ def _packages(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Findin
     for name in ("kubeadm", "kubelet"):
         package = facts.packages.get(name)
         if package and package.version.split("-", 1)[0] != str(desired.kubernetes):
-            yield _warning(
+            yield warning(
                 "package-version",
                 f"{name} {package.version} is installed and will become {desired.kubernetes}",
                 "Nothing, or write that version under cluster.kubernetes.",
@@ -272,7 +261,7 @@ def _leftovers(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Find
     if facts.etcd_data:
         traces.append("an etcd member in /var/lib/etcd")
     if traces:
-        yield _blocking(
+        yield blocking(
             "leftovers",
             f"holds leftovers of another cluster: {', '.join(traces)}",
             f"When nobody needs them: invoke reset --limit {host.name}",
@@ -284,7 +273,7 @@ def _firewall(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findi
     for name in ("firewalld.service", "ufw.service"):
         unit = facts.units.get(name)
         if unit is not None and unit.active == "active":
-            yield _warning(
+            yield warning(
                 "firewall",
                 f"{name.removesuffix('.service')} is active",
                 "Open the ports Kubernetes needs: kubernetes.io/docs/reference/networking/"
@@ -323,7 +312,7 @@ def _between_hosts(facts: ClusterFacts) -> Iterator[Finding]:
             by_value[getattr(host, attribute)].append(name)
         for value, names in by_value.items():
             if value and len(names) > 1:
-                yield _blocking(
+                yield blocking(
                     check,
                     f"{', '.join(names)} have the same {what} {value}",
                     "hostnamectl set-hostname NAME"
@@ -338,7 +327,7 @@ def _reachability(reach: Sequence[Reach]) -> Iterator[Finding]:
         if not knock.reached:
             blocked[knock.source, knock.target].append(knock.port)
     for (source, target), ports in blocked.items():
-        yield _blocking(
+        yield blocking(
             "reachability",
             f"cannot reach {target} on port {', '.join(map(str, sorted(ports)))}",
             f"Open it in the firewalls between them; try: nc -vz -w 2 {target} {min(ports)}",
@@ -352,14 +341,14 @@ def _existing_cluster(
     if not membership.exists:
         return
     if facts.api is None:
-        yield _blocking(
+        yield blocking(
             "api",
             f"a cluster exists but its API does not answer: {facts.api_error}",
             "Bring a control plane back first; see: invoke status",
         )
         return
     if facts.api.endpoint and facts.api.endpoint != desired.endpoint:
-        yield _blocking(
+        yield blocking(
             "endpoint",
             f"the cluster's endpoint is {facts.api.endpoint}, the inventory says "
             f"{desired.endpoint}",
@@ -367,7 +356,7 @@ def _existing_cluster(
         )
     running = facts.api.kubernetes or facts.api.server
     if running != desired.kubernetes:
-        yield _blocking(
+        yield blocking(
             "version",
             f"the cluster runs {running}, the inventory says {desired.kubernetes}",
             f'invoke upgrade --to {desired.kubernetes}, or write kubernetes: "{running}"',
@@ -376,7 +365,7 @@ def _existing_cluster(
         facts.hosts[name].cluster_ca for name in membership.members if facts.hosts[name].cluster_ca
     }
     if len(identities) > 1:
-        yield _blocking(
+        yield blocking(
             "identity",
             "the hosts hold certificates of different clusters",
             "Compare: sha256sum /etc/kubernetes/pki/ca.crt; reset the hosts that do not belong",
