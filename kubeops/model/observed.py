@@ -136,7 +136,7 @@ class HostFacts:
     """/var/lib/kubeops/unfinished-upgrade: `apply` or `node` when kubeops began it and did not end
     it."""
     kubeadm_backups: tuple[str, ...] = ()
-    """Names of the directories below /etc/kubernetes/tmp that kubeadm left there, sorted."""
+    """Names of the directories below /etc/kubernetes/tmp that kubeadm left there, oldest first."""
     drifted: tuple[str, ...] = ()
     """Files of kubeadm that were edited by hand, and what differs: `PATH: WHAT`, one each."""
 

@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, HostFacts, Reach
 from kubeops.model.version import Minor
-from kubeops.plan.hosts import MODULES
 from kubeops.plan.findings import acceptable, blocking, warning
+from kubeops.plan.hosts import MODULES
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding
 
