@@ -1,6 +1,7 @@
 """The hosts, held against the inventory."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from kubeops.cli._app import Invocation, Report, command
 from kubeops.cli._options import READS, Option
@@ -51,15 +52,14 @@ def _runner() -> Callable[..., VerifyReport]:
     Raises:
         UsageError: they are not installed.
     """
-    try:
-        from kubeops.verify.run import verify as run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"pytest", "testinfra"}:
-            raise
-        raise UsageError(
-            f"verify needs pytest and testinfra; {error.name} is not installed",
-            hint="pip install 'kubeops[verify]'",
-        ) from error
+    for needed in ("pytest", "testinfra"):
+        if find_spec(needed) is None:
+            raise UsageError(
+                f"verify needs pytest and testinfra; {needed} is not installed",
+                hint="pip install 'kubeops[verify]'",
+            )
+    from kubeops.verify.run import verify as run
+
     return run
 
 

@@ -64,10 +64,13 @@ def _count(report: VerifyReport, verdict: Verdict, host: str) -> Text:
 
 def _failure(failure: Verified) -> Iterator[RenderableType]:
     yield Text.assemble((f"{failure.host}: ", "bold red"), (failure.text, "bold"))
-    yield Text(f"  expected  {failure.expected}")
-    yield Text(f"  found     {failure.found}")
-    if failure.cure:
-        yield whole("  next      ", failure.cure)
+    for label, text in (
+        ("expected", failure.expected),
+        ("found", failure.found),
+        ("next", failure.cure),
+    ):
+        if text:
+            yield whole(f"  {label:<8}  ", "\n            ".join(text.splitlines()))
 
 
 def _lines(properties: Sequence[Verified]) -> list[str]:
@@ -80,7 +83,7 @@ def _lines(properties: Sequence[Verified]) -> list[str]:
 def _section(title: str, lines: Sequence[str]) -> list[RenderableType]:
     if not lines:
         return []
-    return [Text(), Text(title, style="bold"), *(Text(f"  {line}") for line in lines)]
+    return [Text(), Text(title, style="bold"), *(whole(f"  {line}") for line in lines)]
 
 
 def _ending(report: VerifyReport) -> Text:

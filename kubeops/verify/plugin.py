@@ -1,6 +1,6 @@
 """Collects what the properties come to; the only thing of pytest that says anything here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -44,18 +44,30 @@ class Collector:
         """Look at one host after the other; whether it answers comes first."""
         order = {host.name: place for place, host in enumerate(self._suite.hosts)}
         items[:] = [item for item in items if _is_about_a_host(item)]
-        items.sort(key=lambda item: order[_host(item)])
+        items.sort(key=lambda item: (order[_host(item)], item.path.name, item.location[1] or 0))
         for item in items:
             self._left[_host(item)] = self._left.get(_host(item), 0) + 1
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
-    ) -> Iterator[None]:
-        """Keep what a test came to; a fixture that fails counts as its test."""
+    ) -> pytest.TestReport:
+        """Keep what a test came to; a fixture that fails counts as its test.
+
+        pytest's own report would cost more than the test: it words the traceback, for nobody.
+        """
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             self._keep(item, call)
-        return (yield)
+        assert call.when != "collect"  # that is another hook
+        return pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome="passed" if call.excinfo is None else "failed",
+            longrepr=None,
+            when=call.when,
+            duration=call.duration,
+        )
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that a module of the suite cannot be loaded."""

@@ -6,8 +6,9 @@ and no plugin of the environment, prints nothing and writes nothing.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,12 @@ def verify(
     started = now()
     suite = _suite(cluster, transport, limit=limit, now=now)
     collector = Collector(suite, progress=progress)
-    status = _run_pytest(collector, only=only)
+    status, said = _run_pytest(collector, only=only)
     if status == pytest.ExitCode.INTERRUPTED and not collector.broken:
         raise KeyboardInterrupt
-    if status == pytest.ExitCode.USAGE_ERROR:
+    if status == pytest.ExitCode.USAGE_ERROR and only:
         raise UsageError(
-            f"--only {only}: this is no expression",
+            f"--only {only}: this is no expression; {said}",
             hint="words, with and, or, not and brackets: --only 'kubelet and not held'",
         )
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
@@ -78,8 +79,8 @@ def verify(
             f"--only {only}: no property fits",
             hint="words are looked for in names such as test_held[cp1-kubelet] of test_packages.py",
         )
-    if collector.broken:
-        raise RuntimeError(f"the suite cannot be run: {collector.broken}")
+    if collector.broken or status == pytest.ExitCode.USAGE_ERROR:
+        raise RuntimeError(f"the suite cannot be run: {collector.broken or said}")
     return VerifyReport(
         cluster=cluster.name,
         hosts=tuple(host.name for host in suite.hosts),
@@ -101,7 +102,8 @@ def _suite(
     return Suite(cluster=cluster, hosts=hosts, api_hosts=asked, questions=questions)
 
 
-def _run_pytest(collector: Collector, *, only: str) -> int:
+def _run_pytest(collector: Collector, *, only: str) -> tuple[int, str]:
+    """Run the suite; return pytest's exit status, and what it says when it cannot begin."""
     folder = str(_FOLDER)
     arguments = (
         *("-c", os.devnull),
@@ -115,8 +117,10 @@ def _run_pytest(collector: Collector, *, only: str) -> int:
         *(("-k", only) if only else ()),
         folder,
     )
-    with _without_pytest_variables():
-        return int(pytest.main([*arguments], plugins=[collector]))
+    said = StringIO()
+    with _without_pytest_variables(), redirect_stderr(said):
+        status = int(pytest.main([*arguments], plugins=[collector]))
+    return status, said.getvalue().strip()
 
 
 @contextmanager
