@@ -10,6 +10,8 @@ from kubeops.engine.context import Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.handlers.observe import check_prepared, host_facts
 from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
+from kubeops.model.event import REHEARSAL
+from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import AddPackageSource, InstallPackages, InstallPrerequisites
 from kubeops.plan.hosts import HELD_PACKAGES, KEYRING, PINNED_PACKAGES, source_file
 from kubeops.transport.base import Command
@@ -108,6 +110,10 @@ def _install_packages(action: InstallPackages, context: StepContext) -> None:
         hint="What the source offers, on the host: apt-cache madison kubeadm",
     )
     context.run(Command(argv=("apt-mark", "hold", *HELD_PACKAGES)))
+    told = context.run(Command(argv=("kubeadm", "version", "-o", "short"), root=False))
+    installed = KubeVersion.parse(told.stdout)
+    if installed.rehearsal:
+        context.remember(REHEARSAL, str(installed))
 
 
 INSTALL_PREREQUISITES = Handler(check=check_prepared, apply=_install_prerequisites)

@@ -23,6 +23,10 @@ class Kind(StrEnum):
     NOTE = "note"
 
 
+REHEARSAL = "rehearsal"
+"""Key under which a step remembers that its host runs the lab's stand-ins, not Kubernetes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One happening: `text` is for people, `data` (JSON values) for programs."""

@@ -178,7 +178,7 @@ def _init_wave(joining: Sequence[Host], desired: Cluster, membership: Membership
         id=f"/control-planes/{first.name}/init",
         host=first.name,
         title=f"kubeadm init {desired.kubernetes.tag}",
-        gate="API ready, etcd has its member",
+        gate="API and etcd ready",
         action=InitCluster(
             version=str(desired.kubernetes),
             endpoint=desired.endpoint,
@@ -205,7 +205,7 @@ def _control_planes_wave(joining: Sequence[Host], desired: Cluster, membership: 
                     id=f"/control-planes/{host.name}/join",
                     host=host.name,
                     title="kubeadm join as control plane",
-                    gate="etcd member votes, API ready there",
+                    gate="etcd member votes",
                     action=JoinControlPlane(
                         address=host.address, endpoint=desired.endpoint, via=membership.via
                     ),
@@ -300,7 +300,7 @@ def _cluster_wave(desired: Cluster, hosts: Sequence[Host], membership: Membershi
         id="/cluster/await",
         host=membership.via,
         title="wait for the whole cluster",
-        gate="nodes Ready, CoreDNS available, etcd members == control planes",
+        gate="nodes Ready, etcd whole",
         action=AwaitCluster(**_wanted(desired, hosts, membership)),
     )
     return Wave(

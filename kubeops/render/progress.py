@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from kubeops.model.event import Event, Kind
+from kubeops.model.event import REHEARSAL, Event, Kind
 from kubeops.plan.model import Plan, Step, Wave
 
 _ENDS = frozenset({Kind.STEP_DONE, Kind.STEP_SKIPPED, Kind.STEP_FAILED})
@@ -43,6 +43,13 @@ class Progress:
     skipped: frozenset[str] = frozenset()
     failed: tuple[str, ...] = ()
     spans: Mapping[str, Span] = field(default_factory=dict)
+    found_out: frozenset[str] = frozenset()
+    """Keys of what steps remembered."""
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether the hosts run stand-ins: known before the run, or found out during it."""
+        return self.plan.rehearsal or REHEARSAL in self.found_out
 
     @property
     def total(self) -> int:
@@ -67,6 +74,8 @@ class Progress:
             return replace(self._stretched(event), started=began, underway=self._told(event))
         if event.kind in _ENDS:
             return self._end(event, began=began)
+        if event.kind is Kind.REMEMBERED:
+            return replace(self, started=began, found_out=self.found_out | {str(event.data["key"])})
         return replace(self, started=began)
 
     def remaining(self, durations: Mapping[str, float]) -> float | None:

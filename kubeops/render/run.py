@@ -163,7 +163,7 @@ def _counters(progress: Progress, *, now: datetime, durations: Mapping[str, floa
     left = progress.remaining(durations)
     if left:
         parts.append((f"   about {duration(left)} left", "dim"))
-    if plan.rehearsal:
+    if progress.rehearsal:
         parts.append(("   rehearsal", "yellow"))
     text = Text.assemble(*parts)
     text.no_wrap = True
@@ -185,7 +185,7 @@ def ending(
             f" after {duration(outcome.seconds)}   {outcome.steps_done} steps done{skipped}",
         )
     ]
-    if plan.rehearsal:
+    if progress.rehearsal:
         parts.append(Text(REHEARSAL, style="bold yellow"))
     parts.append(_waves(progress))
     parts += failures(outcome.failures)
