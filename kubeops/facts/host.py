@@ -25,6 +25,7 @@ _SYS = "/proc/sys/"
 _NOT_SYSCTLS = frozenset({"kernel/hostname", "kernel/osrelease", "kernel/random/boot_id"})
 _KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler", "kubelet")
 _UNFINISHED = "/var/lib/kubeops/unfinished"
+_UNFINISHED_UPGRADE = "/var/lib/kubeops/unfinished-upgrade"
 _KUBELET_CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
@@ -109,6 +110,8 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         kubeadm_tmp=read.maybe("kubeadm-tmp", parse_host.parse_kibibytes, 0),
         kubeadm_running=read.text("kubeadm-running").strip() == "yes",
         unfinished=read.maybe(_UNFINISHED, str.strip, None),
+        unfinished_upgrade=read.maybe(_UNFINISHED_UPGRADE, str.strip, None),
+        kubeadm_backups=read.maybe("kubeadm-backups", _names, ()),
     )
 
 
@@ -120,6 +123,10 @@ def _containerd(read: Reader, packages: Mapping[str, Package]) -> str | None:
     if package is None:
         return None
     return read.parse("packages", lambda _text: parse_packages.upstream(package.version))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(sorted(text.splitlines()))
 
 
 def _addresses(read: Reader) -> tuple[str, ...]:

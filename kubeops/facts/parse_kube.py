@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from kubeops.model.observed import NodeFacts, StaticPod, WorkloadFacts
+from kubeops.model.observed import CORDONED_BY_US, NodeFacts, StaticPod, WorkloadFacts
 from kubeops.model.version import KubeVersion
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
@@ -114,6 +114,7 @@ def _node(item: Mapping[str, Any]) -> NodeFacts:
         labels=labels,
         taints=tuple(_taint(entry) for entry in spec.get("taints", ())),
         pod_cidr=spec.get("podCIDR", ""),
+        cordoned_by_us=CORDONED_BY_US in metadata.get("annotations", {}),
     )
 
 

@@ -1,7 +1,7 @@
 """The scripts that read hosts, and the framing of what they print.
 
-framing.sh, probe.sh (a host) and cluster.sh (API and etcd, from a control plane) lie next to this
-module. A script's output is one announcement and then sections:
+framing.sh, probe.sh (a host), cluster.sh (API and etcd, from a control plane) and the two of an
+upgrade lie next to this module. A script's output is one announcement and then sections:
 
     @@facts BOUNDARY
     BODY
@@ -46,7 +46,7 @@ def host_probe(repository_url: str = "") -> Command:
     """Return the command that reads a host, and asks for `repository_url` from there if given."""
     return Command(
         argv=("sh", "-s", "--", repository_url) if repository_url else ("sh", "-s", "--"),
-        stdin=_script("probe.sh"),
+        stdin=script("probe.sh"),
         timeout=HOST_TIMEOUT,
     )
 
@@ -61,7 +61,7 @@ def cluster_probe(node: str, *, etcd: tuple[str, str, str, str] | None) -> Comma
     """
     return Command(
         argv=("sh", "-s", "--", node, *(etcd or ())),
-        stdin=_script("cluster.sh"),
+        stdin=script("cluster.sh"),
         timeout=CLUSTER_TIMEOUT,
     )
 
@@ -97,6 +97,7 @@ def split(output: str, *, host: str) -> Sections:
 
 
 @cache
-def _script(name: str) -> bytes:
+def script(name: str) -> bytes:
+    """Return the script `name` with the framing in front, as `sh -s` reads it."""
     folder = files("kubeops.facts")
     return folder.joinpath("framing.sh").read_bytes() + folder.joinpath(name).read_bytes()

@@ -177,6 +177,7 @@ text_files() {
         /proc/sys/kernel/random/boot_id /proc/meminfo /proc/swaps /proc/locks /proc/filesystems \
         "/lib/modules/$kernel/modules.builtin" "$@" \
         /etc/containerd/config.toml /var/lib/kubeops/unfinished \
+        /var/lib/kubeops/unfinished-upgrade \
         $manifests/etcd.yaml $manifests/kube-apiserver.yaml \
         $manifests/kube-controller-manager.yaml $manifests/kube-scheduler.yaml \
         $pki/*.crt $pki/etcd/*.crt \
@@ -221,6 +222,7 @@ fast() {
     section modules present_modules
     section loadable loadable_modules
     section kubeadm-running running_kubeadm
+    section kubeadm-backups ls -1 /etc/kubernetes/tmp
     if has ip; then
         section addresses ip -o addr show scope global
     else

@@ -10,6 +10,9 @@ from datetime import datetime
 
 from kubeops.model.version import KubeVersion, Minor
 
+CORDONED_BY_US = "kubeops.io/cordoned"
+"""The annotation that says of a Node that kubeops cordoned it, and since when."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Package:

@@ -7,7 +7,6 @@ planner that uses it, and a test of each.
 
 from dataclasses import dataclass
 
-CORDONED_BY_US = "kubeops.io/cordoned"
 WORKSTATION = "workstation"
 """The host of steps that touch no host, such as rewriting the inventory."""
 
@@ -137,8 +136,8 @@ class AwaitCluster:
 class CordonNode:
     """Keep new pods off a node, and note on the Node itself that it was kubeops that did.
 
-    The note (the annotation `CORDONED_BY_US`) is written in the same request as the cordon, so no
-    crash separates them. A node that is cordoned without the note is the operator's: left alone.
+    The note (the annotation `model.observed.CORDONED_BY_US`) is written in the same request as the
+    cordon, so no crash separates them. A node that is cordoned without the note is the operator's: left alone.
     """
 
     node: str
