@@ -32,6 +32,14 @@ CGROUP_V1 = (
     "information, see "
     "https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
 )
+RUNTIME_CONFIG_ASKED = 35
+RUNTIME_CONFIG_REQUIRED = 37
+NO_RUNTIME_CONFIG = (
+    "You must update your container runtime to a version that supports the CRI method "
+    "RuntimeConfig. Falling back to using cgroupDriver from kubelet config will be removed in "
+    "1.37. For more information, see "
+    "https://git.k8s.io/enhancements/keps/sig-node/4033-group-driver-detection-over-cri"
+)
 SWAP = (
     "swap is supported for cgroup v2 only. The kubelet must be properly configured to use "
     "swap. Please refer to "
@@ -91,6 +99,7 @@ class Checks:
             self.swap,
             *(self.program(name) for name in PROGRAMS),
             self.system,
+            self.runtime_version,
             self.hostname,
             self.kubelet_version,
             self.kubelet_service,
@@ -201,6 +210,15 @@ class Checks:
         files.say("OS: Linux")
         fatal = parse(self.target).minor >= CGROUP_V1_REFUSED
         yield Problem("SystemVerification", CGROUP_V1, fatal=fatal)
+
+    def runtime_version(self) -> Iterator[Problem]:
+        """ContainerRuntimeVersion: containerd 1 lacks a call that kubelets rely on from 1.37 on."""
+        path = self.context.layout.at("/usr/lib/kubeops-rehearsal/containerd/VERSION")
+        minor = parse(self.target).minor
+        old = path.exists() and path.read_text().startswith("1.")
+        if old and minor >= RUNTIME_CONFIG_ASKED:
+            fatal = minor >= RUNTIME_CONFIG_REQUIRED
+            yield Problem("ContainerRuntimeVersion", NO_RUNTIME_CONFIG, fatal=fatal)
 
     def hostname(self) -> Iterator[Problem]:
         """Hostname: a valid name that can be looked up."""

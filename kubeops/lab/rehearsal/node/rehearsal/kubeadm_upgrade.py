@@ -102,7 +102,7 @@ class Upgrade:
         """Check that we are able to upgrade anything here."""
         name = socket.gethostname().lower()
         checks = preflight.Checks(context=self.context, name=name, target=str(self.target))
-        preflight.run([checks.runtime, checks.system], ignore=self.ignored)
+        preflight.run([checks.runtime, checks.system, checks.runtime_version], ignore=self.ignored)
 
     def pull(self) -> None:
         """Fetch the new images."""
