@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 
 from kubeops.errors import TransportError
 from kubeops.transport.base import Command, Result, Transport
@@ -59,17 +58,15 @@ class Questions:
         self._now = now
         self._answers: dict[tuple[str, str], Answer] = {}
         self._away: dict[str, Answer] = {}
-        self._lock = Lock()
 
     def ask(self, host: str, script: str) -> Answer:
         """Return what `host` says to `script`, run as root by sh; asked before, the same again.
 
         A host that was not reached is not tried again.
         """
-        with self._lock:
-            if (host, script) not in self._answers:
-                self._ask_all(self._group[host], script)
-            return self._answers[host, script]
+        if (host, script) not in self._answers:
+            self._ask_all(self._group[host], script)
+        return self._answers[host, script]
 
     def _ask_all(self, hosts: tuple[str, ...], script: str) -> None:
         with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts))) as pool:

@@ -120,7 +120,7 @@ def _run_pytest(collector: Collector, *, only: str) -> tuple[int, str]:
     said = StringIO()
     with _without_pytest_variables(), redirect_stderr(said):
         status = int(pytest.main([*arguments], plugins=[collector]))
-    return status, said.getvalue().strip()
+    return status, said.getvalue().strip().removeprefix("ERROR: ")
 
 
 @contextmanager
