@@ -3,10 +3,13 @@
 A key is a relative path, such as `prod/20261121T023000Z-k3x9ab/manifest.json`.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
+from datetime import datetime
+from importlib import import_module
 from typing import Protocol
 
+from kubeops.errors import UsageError
 from kubeops.model.desired import BackupPolicy
 
 
@@ -50,12 +53,16 @@ class Store(Protocol):
         """Read the file `key`, piece by piece; StoreError when there is none."""
         ...
 
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        """Return the keys that begin with `prefix`, in order."""
+    def files(self, prefix: str) -> Mapping[str, int]:
+        """Return the keys that begin with `prefix`, in order, and the sizes of their files."""
         ...
 
     def delete(self, key: str) -> None:
         """Remove the file `key`; it may be gone already."""
+        ...
+
+    def sweep(self, prefix: str, *, before: datetime) -> None:
+        """Remove what writers of keys that begin with `prefix` left who were killed before then."""
         ...
 
     def free(self) -> int | None:
@@ -69,10 +76,16 @@ def open_store(policy: BackupPolicy) -> Store:
     Raises:
         UsageError: it is an s3:// store and boto3 is not installed.
     """
-    if policy.store.startswith("s3://"):
-        from kubeops.backups.s3 import open_s3  # noqa: PLC0415 - boto3 is an extra, and slow to load
-
-        return open_s3(policy)
-    from kubeops.backups.local import LocalStore  # noqa: PLC0415 - as above: one way to find both
-
-    return LocalStore(Path(policy.store.removeprefix("file://")))
+    # Both implement what this module defines; boto3 is an extra and slow to load, besides.
+    if not policy.store.startswith("s3://"):
+        local: Store = import_module("kubeops.backups.local").open_local(policy)
+        return local
+    try:
+        s3 = import_module("kubeops.backups.s3")
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{policy.store} needs {error.name}, which is not installed",
+            hint="pip install 'kubeops[s3]'",
+        ) from error
+    store: Store = s3.open_s3(policy)
+    return store

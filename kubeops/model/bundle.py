@@ -30,7 +30,7 @@ class Sealing(StrEnum):
 
     NONE = "none"
     RECIPIENTS = "recipients"
-    PASSPHRASE = "passphrase"
+    PASSPHRASE = "passphrase"  # noqa: S105 - a word of the format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """How a snapshot was tried: when, on which machine (`localhost` or a host's name), rung by rung.
+    """How a snapshot was tried: when, where (`localhost` or a host's name), rung by rung.
 
     `full` is whether the ladder was climbed to its end, a restore into a scratch etcd included; a
     proof that is not full says that the stored bytes are the proven ones, and nothing more.
@@ -217,24 +217,31 @@ def parse_bundle(manifest: bytes, *, where: str) -> Bundle:
         UntrustedSnapshotError: it is of a newer format, or is not a manifest, wholly.
     """
     try:
-        document = json.loads(manifest)
-        written = strict.mapping(document).pop("format", None)
-        if isinstance(written, int) and written > FORMAT:
-            raise UntrustedSnapshotError(
-                f"{where} was written by a newer kubeops (format {written}; this one reads {FORMAT})",
-                hint="Use the kubeops that wrote it, or a later one: kubeops --version",
-            )
-        if written != FORMAT:
-            raise ValueError(f"format is {written!r}, not {FORMAT}")
-        bundle = _bundle(document)
-        if bundle.to_json() != manifest:
-            raise ValueError("its checksum does not fit")
+        bundle = _read(json.loads(manifest), where=where)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UntrustedSnapshotError(
-            f"{where} is not the manifest of a backup: {error}",
-            hint="The backup is damaged; use another one: invoke backup.list",
-        ) from error
+        raise _damaged(where, str(error)) from error
+    if bundle.to_json() != manifest:
+        raise _damaged(where, "its checksum does not fit")
     return bundle
+
+
+def _read(document: object, *, where: str) -> Bundle:
+    written = strict.mapping(document).pop("format", None)
+    if isinstance(written, int) and written > FORMAT:
+        raise UntrustedSnapshotError(
+            f"{where} was written by a newer kubeops: format {written}, this one reads {FORMAT}",
+            hint="Use the kubeops that wrote it, or a later one. This is: kubeops --version",
+        )
+    if written != FORMAT:
+        raise ValueError(f"format is {written!r}, not {FORMAT}")
+    return _bundle(document)
+
+
+def _damaged(where: str, why: str) -> UntrustedSnapshotError:
+    return UntrustedSnapshotError(
+        f"{where} is not the manifest of a backup: {why}",
+        hint="The backup is damaged; use another one: invoke backup.list",
+    )
 
 
 def _spell(document: Mapping[str, object]) -> bytes:
