@@ -6,14 +6,23 @@ status 100. An apt-get that is killed with its connection may go on for a while,
 install knows how to wait for it: dpkg and apt-get update give up at once.
 """
 
-from kubeops.engine.context import Handler, StepContext
+from dataclasses import replace
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.handlers.observe import check_prepared, host_facts
 from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
 from kubeops.model.event import REHEARSAL
 from kubeops.model.version import KubeVersion
-from kubeops.plan.actions import AddPackageSource, InstallPackages, InstallPrerequisites
-from kubeops.plan.hosts import HELD_PACKAGES, KEYRING, PINNED_PACKAGES, source_file
+from kubeops.plan.actions import (
+    AddPackageSource,
+    FetchPackages,
+    HoldPackages,
+    InstallPackages,
+    InstallPrerequisites,
+    UpgradeKubeadm,
+)
+from kubeops.plan.hosts import HELD_PACKAGES, KEYRING, PINNED_PACKAGES, satisfied, source_file
 from kubeops.transport.base import Command
 from kubeops.transport.files import put
 
@@ -25,6 +34,23 @@ grep -q 'BEGIN PGP PUBLIC KEY BLOCK' "$2.part"
 chmod 0644 "$2.part"
 mv "$2.part" "$2"
 """
+
+_CACHED = """
+version=$1
+shift
+for name; do
+  ls /var/cache/apt/archives/"$name"_"$version"-*.deb >/dev/null 2>&1 ||
+    dpkg-query -W -f '${db:Status-Status} ${Version}\\n' "$name" 2>/dev/null |
+    grep -q "^installed $version-" || exit 44
+done
+"""
+_HOLD = """
+for name; do
+  if dpkg-query -W "$name" >/dev/null 2>&1; then echo "$name"; fi
+done | xargs -r apt-mark hold
+"""
+_MISSING = 44
+_EXACTLY = ("--allow-change-held-packages", "--allow-downgrades", "--no-install-recommends")
 
 _LOCKED = (
     "Could not get lock",
@@ -77,7 +103,9 @@ def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
         hint=f"From the host: curl -v {action.url}Release.key",
     )
     source = source_file(action)
-    put(context.runner, source)
+    # Into its place when apt has read it, and not before: there it says that this step is done.
+    unread = replace(source, path="/etc/apt/kubernetes.list.unread")
+    put(context.runner, unread)
     context.progress("reading the package source")
     run_apt(
         apt_get(
@@ -85,14 +113,16 @@ def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
             "-o",
             "APT::Update::Error-Mode=any",
             "-o",
-            f"Dir::Etc::sourcelist={source.path}",
+            f"Dir::Etc::sourcelist={unread.path}",
             "-o",
             "Dir::Etc::sourceparts=-",
             "-o",
             "APT::Get::List-Cleanup=0",
         ),
         context,
+        hint=f"From the host: curl -v {action.url}InRelease",
     )
+    context.run(Command(argv=("mv", unread.path, source.path)))
 
 
 def _install_packages(action: InstallPackages, context: StepContext) -> None:
@@ -116,6 +146,82 @@ def _install_packages(action: InstallPackages, context: StepContext) -> None:
         context.remember(REHEARSAL, str(installed))
 
 
+def install_exactly(version: str, *names: str, context: StepContext) -> None:
+    """Install packages at `version`, older or newer than the present one, and hold all of them.
+
+    An interrupted dpkg is finished first. apt drops the hold of what it changes, so every
+    Kubernetes package that is there is held again.
+    """
+    run_apt(Command(argv=("dpkg", "--configure", "-a"), timeout=300), context)
+    context.progress(f"apt-get install {' '.join(names)} {version}")
+    run_apt(
+        apt_get("install", *_EXACTLY, *(f"{name}={version}-*" for name in names)),
+        context,
+        hint="What the source offers, on the host: apt-cache madison kubeadm",
+    )
+    hold(HELD_PACKAGES, context)
+
+
+def hold(names: tuple[str, ...], context: StepContext) -> None:
+    """Hold those of `names` that are installed."""
+    context.run(shell(_HOLD, *names))
+
+
+def at_version(version: str, *names: str, context: StepContext) -> bool:
+    """Whether packages are wholly installed at `version`, and held."""
+    installed = host_facts(context).packages
+    return all(
+        name in installed
+        and installed[name].held
+        and installed[name].version.split("-", 1)[0] == version
+        for name in names
+    )
+
+
+def _check_fetched(action: FetchPackages, context: StepContext) -> Check:
+    source = AddPackageSource(url=action.url, minor=action.minor)
+    if not satisfied(source, host_facts(context)):
+        return NEEDED
+    cached = context.run(shell(_CACHED, action.version, *PINNED_PACKAGES), _MISSING)
+    return DONE if cached.ok else NEEDED
+
+
+def _fetch(action: FetchPackages, context: StepContext) -> None:
+    source = AddPackageSource(url=action.url, minor=action.minor)
+    _add_package_source(source, context)
+    context.progress(f"downloading {action.version}")
+    run_apt(
+        apt_get(
+            "install",
+            "--download-only",
+            *_EXACTLY,
+            *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
+        ),
+        context,
+        hint=f"What the source offers: curl {action.url}Packages",
+    )
+
+
+def _check_kubeadm(action: UpgradeKubeadm, context: StepContext) -> Check:
+    return DONE if at_version(action.version, "kubeadm", context=context) else NEEDED
+
+
+def _upgrade_kubeadm(action: UpgradeKubeadm, context: StepContext) -> None:
+    install_exactly(action.version, "kubeadm", context=context)
+
+
+def _check_held(action: HoldPackages, context: StepContext) -> Check:
+    installed = host_facts(context).packages
+    return DONE if all(installed[name].held for name in action.packages) else NEEDED
+
+
+def _hold(action: HoldPackages, context: StepContext) -> None:
+    hold(action.packages, context)
+
+
 INSTALL_PREREQUISITES = Handler(check=check_prepared, apply=_install_prerequisites)
 ADD_PACKAGE_SOURCE = Handler(check=check_prepared, apply=_add_package_source)
 INSTALL_PACKAGES = Handler(check=check_prepared, apply=_install_packages)
+FETCH_PACKAGES = Handler(check=_check_fetched, apply=_fetch)
+UPGRADE_KUBEADM = Handler(check=_check_kubeadm, apply=_upgrade_kubeadm)
+HOLD_PACKAGES = Handler(check=_check_held, apply=_hold)
