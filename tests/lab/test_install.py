@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +162,8 @@ def test_a_host_added_to_the_inventory_is_joined_by_the_next_run(
     grown, node = lifecycle.add_node(installed.lab, Role.WORKER)
     operator = Operator(lab=grown, directory=tmp_path)
     operator.describe()
-    program = (str(Path(sys.executable).with_name("kubeops")),)
-    planned = operator("install", "-i", str(operator.inventory), "--plan", program=program).must()
+    arguments = ("-i", str(operator.inventory), "--plan")
+    planned = operator("install", *arguments, program="kubeops").must()
     assert f"/workers/{node.name}/join" in planned.stdout
     operator.install().must()
     status = operator.json("status")

@@ -133,7 +133,7 @@ class Operator:
             document["hosts"][name].update(more)
         self.inventory.write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def __call__(self, verb: str, *arguments: str, program: tuple[str, ...] = ()) -> Ended:
+    def __call__(self, verb: str, *arguments: str, program: str = "invoke") -> Ended:
         """Type a verb and wait for its end."""
         with self.typing(verb, *arguments, program=program, apart=True) as process:
             stdout, stderr = process.communicate(timeout=300)
@@ -175,12 +175,12 @@ class Operator:
     def typing(
         self,
         *command: str,
-        program: tuple[str, ...] = (),
+        program: str = "invoke",
         stdout: Any = subprocess.PIPE,
         apart: bool = False,
     ) -> Iterator["subprocess.Popen[str]"]:
         with subprocess.Popen(
-            [*(program or (sys.executable, "-m", "invoke")), *command],
+            [str(Path(sys.executable).with_name(program)), *command],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -228,6 +228,12 @@ def order(ssh: Ssh, lab: Lab, node: str, *wanted: orders.Fault) -> None:
     ssh(lab, node, write, stdin=orders.to_json(wanted).encode()).must()
 
 
+def used_up(ssh: Ssh, lab: Lab, node: str) -> None:
+    """Wait until the only fault ordered on a node has been met."""
+    met = f"sudo grep -q '\"times\": 0' {orders.PATH}"
+    becomes_true("the fault to be met", lambda: ssh(lab, node, met).ok)
+
+
 def calls(ssh: Ssh, lab: Lab, node: str) -> list[Line]:
     """Every call of a Kubernetes program on `node` so far."""
     told = ssh(lab, node, f"sudo cat {orders.CALLS} 2>/dev/null || true").must().stdout
@@ -246,9 +252,15 @@ def purge(ssh: Ssh, lab: Lab) -> None:
 
 
 def cleared(ssh: Ssh, lab: Lab) -> None:
-    """Take back every fault of the lab's nodes."""
+    """Take back every fault of the lab's nodes, and end what still hangs because of one."""
     for node in lab.nodes:
         faults.mend(lab, node.name)
         faults.start(lab, node.name)
         faults.free_disk(lab, node.name)
         order(ssh, lab, node.name)
+        end_kubeadm(ssh, lab, node.name)
+
+
+def end_kubeadm(ssh: Ssh, lab: Lab, node: str) -> None:
+    """End the kubeadm that is at work on a node, as an operator would who has waited enough."""
+    ssh(lab, node, "sudo pkill -f '^/usr/bin/python3 .*[k]ubeadm (init|join)'")
