@@ -6,7 +6,11 @@ left half-done, even when the workstation died meanwhile:
 
 1. A kubeadm that is still at work (of a killed run) is waited for.
 2. No mark and a kubelet.conf: done.
-3. A mark: what is there is moved aside (never deleted), `kubeadm reset`, then from the beginning.
+3. A mark: the etcd member and the Node that an unfinished join left are removed through a control
+   plane that stands, while the member still runs: one that is stopped first can take quorum along.
+4. What is on the host is moved aside (never deleted), `kubeadm reset`, then from the beginning.
+
+What kubeops did not begin it does not clear: kubeadm's own preflight refuses it.
 
 Tokens and certificate keys are made fresh for each join (kubeadm keeps the certificates for two
 hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire within 15 minutes.
@@ -23,6 +27,7 @@ from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import HostFacts
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
 from kubeops.plan.convergence import members_not_yet
+from kubeops.plan.install import init_cluster
 from kubeops.templating import render
 from kubeops.transport.base import Command
 
@@ -57,22 +62,25 @@ def _configured(
 
 def _check(_action: object, context: StepContext) -> Check:
     facts = host_facts(context)
-    if facts.kubeadm_running or facts.unfinished is not None or facts.kubelet_server is None:
-        return NEEDED
-    return DONE
+    return NEEDED if facts.kubeadm_running or not _is_node(facts) else DONE
 
 
-def _clean_start(context: StepContext) -> bool:
-    """Bring the host to where kubeadm may start; return False when it has already done its work."""
+def _is_node(facts: HostFacts) -> bool:
+    """Whether kubeadm has done its work on the host."""
+    return facts.unfinished is None and facts.kubelet_server is not None
+
+
+def _settled(context: StepContext) -> HostFacts:
+    """Return the host's facts, once no kubeadm is at work there."""
     facts = host_facts(context)
-    if facts.kubeadm_running:
-        facts = _await_idle(context)
-    if facts.unfinished is None and facts.kubelet_server is not None:
-        return False
-    if facts.unfinished is not None or facts.static_pods:
+    return _await_idle(context) if facts.kubeadm_running else facts
+
+
+def _clear_unfinished(facts: HostFacts, context: StepContext) -> None:
+    """Bring the host to where kubeadm may start."""
+    if facts.unfinished is not None:
         context.progress(f"moving the unfinished {facts.unfinished} aside")
         clear(context)
-    return True
 
 
 def _await_idle(context: StepContext) -> HostFacts:
@@ -97,8 +105,7 @@ def _certificate_names(desired: Cluster) -> tuple[str, ...]:
     return tuple(dict.fromkeys((endpoint, *(host.address for host in desired.control_planes))))
 
 
-def _init_config(action: InitCluster, context: StepContext, *, token: str, key: str) -> str:
-    host = context.desired.host(context.host)
+def _init_config(action: InitCluster, desired: Cluster, host: Host, *, token: str, key: str) -> str:
     return render(
         "kubeadm-init.yaml.j2",
         token=token,
@@ -107,14 +114,14 @@ def _init_config(action: InitCluster, context: StepContext, *, token: str, key: 
         address=action.address,
         node=host.name,
         taints=_taints(host),
-        cluster=context.desired.name,
+        cluster=desired.name,
         version=action.version,
         endpoint=action.endpoint,
         image_repository=action.image_repository,
         pods=action.pods,
         services=action.services,
         dns_domain=action.dns_domain,
-        certificate_names=_certificate_names(context.desired),
+        certificate_names=_certificate_names(desired),
     )
 
 
@@ -128,9 +135,12 @@ def _taints(host: Host) -> list[dict[str, str]] | None:
 
 
 def _init(action: InitCluster, context: StepContext) -> None:
-    if not _clean_start(context):
+    facts = _settled(context)
+    if _is_node(facts):
         return
+    _clear_unfinished(facts, context)
     token, key = new_token(), new_certificate_key()
+    host = context.desired.host(context.host)
     context.progress("kubeadm init")
     context.run(
         _configured(
@@ -141,7 +151,7 @@ def _init(action: InitCluster, context: StepContext) -> None:
             "--upload-certs",
             "--skip-token-print",
             "--skip-certificate-key-print",
-            config=_init_config(action, context, token=token, key=key),
+            config=_init_config(action, context.desired, host, token=token, key=key),
             secrets=(token, key),
             timeout=INIT_TIMEOUT,
         )
@@ -161,13 +171,8 @@ def _control_plane_gate(context: StepContext, via: str) -> Gate:
         if trouble:
             return Reading(ok=False, text=trouble)
         etcd = etcd_facts(context, via=via)
-        missing = [
-            line
-            for line in members_not_yet(etcd, tuple(member.name for member in etcd.members))
-            if line
-        ]
-        if context.host not in {member.name for member in etcd.members}:
-            missing.append(f"etcd has no member {context.host}")
+        names = {member.name for member in etcd.members} | {context.host}
+        missing = members_not_yet(etcd, tuple(sorted(names)))
         return Reading(ok=not missing, text="; ".join(missing) or "API ready, etcd healthy")
 
     return Gate(name=f"the control plane of {context.host}", look=look, timeout=READY_TIMEOUT)
@@ -176,24 +181,9 @@ def _control_plane_gate(context: StepContext, via: str) -> Gate:
 def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str, str | None]:
     """Make a token (and upload the certificates under a fresh key) on `via`; return them."""
     token, key = new_token(), new_certificate_key()
-    desired = context.desired
-    config = render(
-        "kubeadm-init.yaml.j2",
-        token=token,
-        token_ttl=TOKEN_TTL,
-        certificate_key=key,
-        address=desired.host(via).address,
-        node=via,
-        taints=None,
-        cluster=desired.name,
-        version=str(desired.kubernetes),
-        endpoint=desired.endpoint,
-        image_repository=desired.image_repository,
-        pods=desired.networks.pods,
-        services=desired.networks.services,
-        dns_domain=desired.networks.dns_domain,
-        certificate_names=_certificate_names(desired),
-    )
+    host = context.desired.host(via)
+    action = init_cluster(context.desired, host)
+    config = _init_config(action, context.desired, host, token=token, key=key)
     runner = context.transport.runner(via)
     context.progress(f"making a token on {via}")
     commands: list[tuple[str, ...]] = [("kubeadm", "token", "create")]
@@ -218,12 +208,14 @@ def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str,
 def _join(
     action: JoinControlPlane | JoinWorker, context: StepContext, *, control_plane: bool
 ) -> None:
-    if not _clean_start(context):
+    facts = _settled(context)
+    if _is_node(facts):
         return
     via = context.transport.runner(action.via)
     if control_plane:
         remove_stale_member(context, via=action.via, node=context.host)
     via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
+    _clear_unfinished(facts, context)
     token, key = _invite(context, via=action.via, certificates=control_plane)
     authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
     host = context.desired.host(context.host)

@@ -179,20 +179,25 @@ def _init_wave(joining: Sequence[Host], desired: Cluster, membership: Membership
         host=first.name,
         title=f"kubeadm init {desired.kubernetes.tag}",
         gate="API and etcd ready",
-        action=InitCluster(
-            version=str(desired.kubernetes),
-            endpoint=desired.endpoint,
-            address=first.address,
-            pods=str(desired.networks.pods),
-            services=str(desired.networks.services),
-            dns_domain=desired.networks.dns_domain,
-            image_repository=desired.image_repository,
-        ),
+        action=init_cluster(desired, first),
     )
     return Wave(
         name="init",
         title="create the cluster",
         lanes=(Lane(name=first.name, steps=(step,)),),
+    )
+
+
+def init_cluster(desired: Cluster, host: Host) -> InitCluster:
+    """The action that creates the cluster `desired` on `host`."""
+    return InitCluster(
+        version=str(desired.kubernetes),
+        endpoint=desired.endpoint,
+        address=host.address,
+        pods=str(desired.networks.pods),
+        services=str(desired.networks.services),
+        dns_domain=desired.networks.dns_domain,
+        image_repository=desired.image_repository,
     )
 
 
