@@ -17,7 +17,7 @@ def demo(call: Invocation, *, keep: bool) -> None:
         _type(call, "lab.up", name=LAB, control_planes="3", workers="2")
         _type(call, "install", inventory=LAB, yes=True, verbose=verbose)
         _type(call, "status", inventory=LAB)
-        _type(call, "install", inventory=LAB, plan=True)
+        _type(call, "verify", inventory=LAB)
     finally:
         if not keep:
             _type(call, "lab.down", name=LAB)
