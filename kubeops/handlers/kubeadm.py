@@ -16,8 +16,11 @@ Tokens and certificate keys are made fresh for each join (kubeadm keeps the cert
 hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire within 15 minutes.
 """
 
+from contextlib import suppress
+
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.handlers.etcd import remove_stale_member
 from kubeops.handlers.observe import api_trouble, etcd_facts, host_facts
 from kubeops.handlers.reset import clear
@@ -248,7 +251,8 @@ def _join(
 def _forget(token: str, context: StepContext, *, via: str) -> None:
     """Delete `token` on `via`; one that cannot be deleted now ends by itself, soon."""
     delete = Command(argv=("kubeadm", "token", "delete", token.split(".", 1)[0]))
-    context.transport.runner(via).run(delete)
+    with suppress(TransportError, UnknownOutcomeError):
+        context.transport.runner(via).run(delete)
 
 
 def _join_control_plane(action: JoinControlPlane, context: StepContext) -> None:
