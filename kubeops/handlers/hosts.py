@@ -8,15 +8,17 @@ from kubeops.plan.hosts import kernel_files
 from kubeops.transport.base import Command
 from kubeops.transport.files import put
 
+# What brings swap back at the next boot goes first: once swap is off, nothing else tells that this
+# was not done. Units are listed while they are active; afterwards systemd forgets them.
 _SWAP_OFF = r"""
-swapoff -a
 entry='^([^#].*[[:space:]]swap[[:space:]].*)$'
 if grep -qE "$entry" /etc/fstab; then
   sed -E -i.before-kubeops "s|$entry|# kubeops turned swap off: \1|" /etc/fstab
 fi
 systemctl list-units --type=swap --no-legend --plain | while read -r unit rest; do
-  systemctl mask --now "$unit"
+  systemctl mask --quiet "$unit"
 done
+swapoff -a
 """
 
 

@@ -11,9 +11,9 @@ from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.handlers.observe import host_facts
 from kubeops.handlers.tools import shell
 from kubeops.plan.actions import ResetHost
+from kubeops.plan.reset import has_traces
 from kubeops.transport.base import Command
 
-STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 STOP_TIMEOUT = 120
 
 # The mark goes first: a host whose data is aside, but which was not reset, shows no other trace.
@@ -21,8 +21,7 @@ _MANIFESTS_ASIDE = """
 umask 077
 mkdir -p "$1/manifests"
 [ -e /var/lib/kubeops/unfinished ] || printf reset > /var/lib/kubeops/unfinished
-for name in etcd kube-apiserver kube-controller-manager kube-scheduler; do
-  manifest=/etc/kubernetes/manifests/$name.yaml
+for manifest in /etc/kubernetes/manifests/*; do
   if [ -e "$manifest" ]; then mv "$manifest" "$1/manifests/"; fi
 done
 """
@@ -59,7 +58,7 @@ def clear(context: StepContext) -> None:
     context.run(shell(_MANIFESTS_ASIDE, aside))
 
     def look() -> Reading:
-        running = context.runner.run(shell(_RUNNING)).stdout.split()
+        running = context.run(shell(_RUNNING)).stdout.split()
         return Reading(ok=not running, text=f"{len(running)} containers still run")
 
     wait_until(
@@ -74,9 +73,7 @@ def clear(context: StepContext) -> None:
 
 
 def _check(_action: ResetHost, context: StepContext) -> Check:
-    facts = host_facts(context)
-    traces = facts.kubelet_server or facts.cluster_ca or facts.unfinished or facts.etcd_data
-    return NEEDED if traces or facts.static_pods else DONE
+    return NEEDED if has_traces(host_facts(context)) else DONE
 
 
 def _reset(_action: ResetHost, context: StepContext) -> None:

@@ -4,34 +4,51 @@ A sandbox image that differs from kubeadm's passes every preflight check and the
 where the registry lacks it, with an error that does not name the cause. So kubeadm is asked.
 """
 
-from kubeops.engine.context import Handler, StepContext
+from kubeops.engine.context import NEEDED, Check, Handler, StepContext
 from kubeops.errors import StepError
 from kubeops.handlers.observe import check_prepared, host_facts
 from kubeops.handlers.packages import run_apt
-from kubeops.handlers.tools import apt_get, systemctl
+from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import crictl_file, runtime_file
 from kubeops.transport.base import Command
-from kubeops.transport.files import put
+from kubeops.transport.files import check, put
 
 WORKER_IMAGES = ("kube-proxy", "pause")
 
+# Which etcd, CoreDNS and pause belong to a release only its own kubeadm knows. Before an upgrade
+# that one lies in apt's cache and is run from there, in a directory where programs may run.
+_KUBEADM_OF = """
+version=$1
+shift
+case $(kubeadm version -o short) in "v$version"|"v$version+"*) exec kubeadm "$@" ;; esac
+package=$(ls -1 /var/cache/apt/archives/kubeadm_"$version"-*.deb 2>/dev/null | head -n 1)
+[ -n "$package" ] || exec kubeadm "$@"
+mkdir -p /var/lib/kubeops
+folder=$(mktemp -d /var/lib/kubeops/kubeadm.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" ./usr/bin/kubeadm
+"$folder/usr/bin/kubeadm" "$@"
+"""
+
 
 def images(*, version: str, repository: str, context: StepContext) -> tuple[str, ...]:
-    """Return the images kubeadm on this host lists for `version`."""
-    listed = context.run(
-        Command(
-            argv=(
-                "kubeadm",
-                "config",
-                "images",
-                "list",
-                f"--kubernetes-version=v{version}",
-                f"--image-repository={repository}",
-            )
-        )
-    )
+    """Return the images that kubeadm of `version` lists, if that is what the host can run."""
+    listed = context.run(_kubeadm_images("list", version=version, repository=repository))
     return tuple(line.strip() for line in listed.stdout.splitlines() if ":" in line)
+
+
+def _kubeadm_images(verb: str, *, version: str, repository: str) -> Command:
+    return shell(
+        _KUBEADM_OF,
+        version,
+        "config",
+        "images",
+        verb,
+        f"--kubernetes-version=v{version}",
+        f"--image-repository={repository}",
+        timeout=1200,
+    )
 
 
 def _named(image: str) -> str:
@@ -53,36 +70,39 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
             hint="On the host: containerd --version",
         )
     listed = images(version=action.version, repository=action.image_repository, context=context)
-    sandbox = next(image for image in listed if _named(image) == "pause")
-    changed = put(context.runner, runtime_file(containerd=version, sandbox_image=sandbox))
+    sandbox = next((image for image in listed if _named(image) == "pause"), None)
+    if sandbox is None:
+        raise StepError(
+            f"{context.host}: kubeadm lists no sandbox (pause) image for v{action.version}",
+            hint=f"On the host: kubeadm config images list --kubernetes-version=v{action.version}",
+        )
+    configuration = runtime_file(containerd=version, sandbox_image=sandbox)
     put(context.runner, crictl_file())
     context.run(systemctl("enable", "--quiet", "containerd.service"))
-    context.run(systemctl("restart" if changed else "start", "containerd.service"))
+    if not check(context.runner, configuration):
+        # Stopped, not restarted afterwards: a run that ends in between leaves a unit that is seen
+        # to be stopped, where a running one would be taken for one that has read the new file.
+        context.run(systemctl("stop", "containerd.service"))
+        put(context.runner, configuration)
+    context.run(systemctl("start", "containerd.service"))
+
+
+def _check_pulled(_action: PullImages, _context: StepContext) -> Check:
+    """Pulling what is there already costs less than finding out whether it is."""
+    return NEEDED
 
 
 def _pull_images(action: PullImages, context: StepContext) -> None:
+    wanted = {"version": action.version, "repository": action.image_repository}
     if context.desired.host(context.host).is_control_plane:
-        context.run(
-            Command(
-                argv=(
-                    "kubeadm",
-                    "config",
-                    "images",
-                    "pull",
-                    f"--kubernetes-version=v{action.version}",
-                    f"--image-repository={action.image_repository}",
-                ),
-                timeout=1200,
-            )
-        )
+        context.progress(f"pulling the images of {action.version}")
+        context.run(_kubeadm_images("pull", **wanted))
         return
-    for image in images(
-        version=action.version, repository=action.image_repository, context=context
-    ):
+    for image in images(**wanted, context=context):
         if _named(image) in WORKER_IMAGES:
             context.progress(f"pulling {image}")
             context.run(Command(argv=("crictl", "pull", image), timeout=600))
 
 
 INSTALL_RUNTIME = Handler(check=check_prepared, apply=_install_runtime)
-PULL_IMAGES = Handler(check=check_prepared, apply=_pull_images)
+PULL_IMAGES = Handler(check=_check_pulled, apply=_pull_images)

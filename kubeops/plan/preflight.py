@@ -71,8 +71,11 @@ def preflight(
         for check in _ANY_HOST if host.name in membership.members else _NEW_HOST:
             found.extend(check(host, facts.hosts[host.name], desired))
     found.extend(_between_hosts(facts))
-    found.extend(_reachability(reach))
-    found.extend(_existing_cluster(desired, facts, membership))
+    found.extend(_reachability(reach, limit))
+    if membership.exists:
+        found.extend(_existing_cluster(desired, facts, membership))
+    else:
+        found.extend(_no_cluster_yet(desired, facts, membership, limit))
     return tuple(found)
 
 
@@ -321,10 +324,11 @@ def _between_hosts(facts: ClusterFacts) -> Iterator[Finding]:
                 )
 
 
-def _reachability(reach: Sequence[Reach]) -> Iterator[Finding]:
+def _reachability(reach: Sequence[Reach], limit: Sequence[str]) -> Iterator[Finding]:
     blocked: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for knock in reach:
-        if not knock.reached:
+        concerned = not limit or knock.source in limit or knock.target in limit
+        if concerned and not knock.reached:
             blocked[knock.source, knock.target].append(knock.port)
     for (source, target), ports in blocked.items():
         yield blocking(
@@ -335,11 +339,40 @@ def _reachability(reach: Sequence[Reach]) -> Iterator[Finding]:
         )
 
 
+def _no_cluster_yet(
+    desired: Cluster, facts: ClusterFacts, membership: Membership, limit: Sequence[str]
+) -> Iterator[Finding]:
+    """What forbids `kubeadm init`: a cluster that may exist all the same, or nowhere to begin."""
+    silent = [host.name for host in desired.control_planes if host.name in facts.unreachable]
+    for name in silent:
+        if limit and name not in limit:
+            yield blocking(
+                "second-cluster",
+                f"{name} is not reached and may run the cluster; beginning one elsewhere would "
+                "make two",
+                f"Make {name} reachable, or take it out of the inventory when it is gone for good.",
+                host=name,
+            )
+    if limit and membership.via not in limit:
+        yield blocking(
+            "limit",
+            f"there is no cluster to join yet; it begins on {membership.via}, which --limit "
+            "leaves out",
+            f"invoke install --limit {','.join((membership.via, *limit))}",
+        )
+    if membership.members:
+        orphans = ", ".join(host.name for host in desired.hosts if host.name in membership.members)
+        yield blocking(
+            "lost-control-planes",
+            f"{orphans} belong to a cluster that no control plane runs any more; installing would "
+            "begin another one without them",
+            f"Restore its backup, or give it up: invoke reset --limit {orphans.replace(', ', ',')}",
+        )
+
+
 def _existing_cluster(
     desired: Cluster, facts: ClusterFacts, membership: Membership
 ) -> Iterator[Finding]:
-    if not membership.exists:
-        return
     if facts.api is None:
         yield blocking(
             "api",

@@ -8,8 +8,9 @@ goes there is nobody to take leave of: workers first, then the control planes.
 from collections.abc import Sequence
 
 from kubeops.model.desired import Cluster, Host
-from kubeops.model.observed import ClusterFacts
+from kubeops.model.observed import ClusterFacts, HostFacts
 from kubeops.plan.actions import Action, DeleteNode, DrainNode, RemoveEtcdMember, ResetHost
+from kubeops.plan.findings import acceptable, blocking
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding, Lane, Plan, Severity, Step, Wave
 
@@ -19,15 +20,18 @@ HOSTS_AT_ONCE = 32
 def plan_reset(desired: Cluster, facts: ClusterFacts, *, hosts: Sequence[str] = ()) -> Plan:
     """Return the plan that takes `hosts` out of the cluster, or all of it when none is named."""
     leaving = [host for host in desired.hosts if not hosts or host.name in hosts]
-    present = [host for host in leaving if _has_traces(host, facts)]
+    present = [host for host in leaving if _is_present(host, facts)]
     whole = len(leaving) == len(desired.hosts)
-    waves = _whole(present) if whole else _some(present, desired, facts)
+    via = _through(leaving, desired, facts)
+    waves = _whole(present) if whole else _some(present, desired, via)
     return Plan(
         kind="reset",
         cluster=desired.name,
         summary="the whole cluster" if whole else ", ".join(host.name for host in leaving),
         waves=tuple(wave for wave in waves if wave.lanes),
-        findings=_findings(leaving, facts, desired, whole=whole),
+        findings=_whole_findings(leaving, facts)
+        if whole
+        else _some_findings(leaving, facts, desired, via=via),
         done=tuple(
             f"{host.name}: belongs to no cluster"
             for host in leaving
@@ -37,15 +41,20 @@ def plan_reset(desired: Cluster, facts: ClusterFacts, *, hosts: Sequence[str] = 
     )
 
 
-def _has_traces(host: Host, facts: ClusterFacts) -> bool:
-    found = facts.hosts.get(host.name)
-    return found is not None and bool(
-        found.kubelet_server
-        or found.cluster_ca
-        or found.unfinished
-        or found.etcd_data
-        or found.static_pods
+def has_traces(facts: HostFacts) -> bool:
+    """Whether the host belongs, or half belongs, to a cluster."""
+    return bool(
+        facts.kubelet_server
+        or facts.cluster_ca
+        or facts.unfinished
+        or facts.etcd_data
+        or facts.static_pods
     )
+
+
+def _is_present(host: Host, facts: ClusterFacts) -> bool:
+    found = facts.hosts.get(host.name)
+    return found is not None and has_traces(found)
 
 
 def _whole(hosts: Sequence[Host]) -> tuple[Wave, ...]:
@@ -69,10 +78,16 @@ def _whole(hosts: Sequence[Host]) -> tuple[Wave, ...]:
     )
 
 
-def _some(hosts: Sequence[Host], desired: Cluster, facts: ClusterFacts) -> tuple[Wave, ...]:
-    staying = [host.name for host in desired.control_planes if host not in hosts]
+def _through(leaving: Sequence[Host], desired: Cluster, facts: ClusterFacts) -> str:
+    """Return the control plane that hosts take leave through; empty when there is none."""
+    if facts.api is None:
+        return ""
     members = Membership.of(desired, facts).members
-    via = next((name for name in staying if name in members), "")
+    staying = (host.name for host in desired.control_planes if host not in leaving)
+    return next((name for name in staying if name in members), "")
+
+
+def _some(hosts: Sequence[Host], desired: Cluster, via: str) -> tuple[Wave, ...]:
     return (
         Wave(
             name="leave",
@@ -118,36 +133,47 @@ def _reset(host: Host) -> Step:
     )
 
 
-def _findings(
-    leaving: Sequence[Host], facts: ClusterFacts, desired: Cluster, *, whole: bool
+def _unreachable(
+    leaving: Sequence[Host], facts: ClusterFacts, severity: Severity
 ) -> tuple[Finding, ...]:
-    found = [
+    return tuple(
         Finding(
             check="unreachable",
-            severity=Severity.BLOCKING if not whole else Severity.ACCEPTABLE,
+            severity=severity,
             text=facts.unreachable[host.name].reason,
             cure=facts.unreachable[host.name].hint or "Mend the host, or accept that it is left.",
             host=host.name,
         )
         for host in leaving
         if host.name in facts.unreachable
-    ]
-    if not whole and all(host in leaving for host in desired.control_planes):
-        found.append(
-            Finding(
-                check="last-control-plane",
-                severity=Severity.BLOCKING,
-                text="no control plane would be left, but workers would",
-                cure="invoke reset (without --limit) takes the whole cluster down.",
-            )
+    )
+
+
+def _whole_findings(leaving: Sequence[Host], facts: ClusterFacts) -> tuple[Finding, ...]:
+    return _unreachable(leaving, facts, Severity.ACCEPTABLE)
+
+
+def _some_findings(
+    leaving: Sequence[Host], facts: ClusterFacts, desired: Cluster, *, via: str
+) -> tuple[Finding, ...]:
+    found = _unreachable(leaving, facts, Severity.BLOCKING)
+    if all(host in leaving for host in desired.control_planes):
+        last = blocking(
+            "last-control-plane",
+            "no control plane would be left, but workers would",
+            "invoke reset (without --limit) takes the whole cluster down.",
         )
-    if not whole and facts.api is None and any(_has_traces(host, facts) for host in leaving):
-        found.append(
-            Finding(
-                check="api",
-                severity=Severity.ACCEPTABLE,
-                text=f"the API does not answer ({facts.api_error}); the hosts cannot take leave",
-                cure="Bring a control plane back first, or accept: nodes and members stay listed.",
-            )
-        )
-    return tuple(found)
+        return (*found, last)
+    if via or not any(_is_present(host, facts) for host in leaving):
+        return found
+    why = (
+        f"the API does not answer ({facts.api_error})"
+        if facts.api is None
+        else "no control plane that stays is reached"
+    )
+    silent = acceptable(
+        "api",
+        f"{why}; the hosts cannot take leave",
+        "Bring a control plane back first, or accept: nodes and etcd members stay listed.",
+    )
+    return (*found, silent)
