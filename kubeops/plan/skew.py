@@ -17,7 +17,7 @@ from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import Action, UpgradeApply, UpgradeKubelet, UpgradeNode
-from kubeops.plan.standing import image_version, kube_proxy_version, node_of, package_version
+from kubeops.plan.standing import image_version, kube_proxy_version, package_version
 
 KUBELET_SKEW = 3
 PROXY_SKEW = 3
@@ -44,11 +44,9 @@ class Components:
             apiservers=_static(desired, facts, "kube-apiserver"),
             controllers=_static(desired, facts, "kube-controller-manager"),
             schedulers=_static(desired, facts, "kube-scheduler"),
-            kubelets={
-                host.name: node.kubelet
-                for host in desired.hosts
-                if (node := node_of(host.name, facts)) is not None
-            },
+            kubelets={}
+            if facts.api is None
+            else {node.name: node.kubelet for node in facts.api.nodes},
             kubectls={
                 host.name: version
                 for host in desired.control_planes

@@ -4,7 +4,7 @@ Planner and handlers ask the same questions here: before the run, and at the ste
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -110,6 +110,7 @@ class Standing:
         cordon: who cordoned its node.
         unheld: packages that are not held.
         cluttered: /etc/kubernetes/tmp holds more than the newest of each kind.
+        away: its node is not Ready.
     """
 
     host: Host
@@ -120,6 +121,7 @@ class Standing:
     cordon: Cordon = Cordon.NONE
     unheld: tuple[str, ...] = ()
     cluttered: bool = False
+    away: bool = False
 
     @classmethod
     def of(cls, host: Host, facts: ClusterFacts) -> "Standing":
@@ -135,6 +137,7 @@ class Standing:
             cordon=cordon(node),
             unheld=unheld(found),
             cluttered=bool(superseded(found.kubeadm_backups)),
+            away=node is None or not node.ready,
         )
 
     def runs(self, version: KubeVersion) -> bool:
@@ -143,6 +146,15 @@ class Standing:
             self.unfinished is None
             and self.control_plane is not None
             and self.control_plane >= version
+        )
+
+    def finished(self, version: KubeVersion) -> bool:
+        """Whether nothing of an upgrade to `version` is left on this host."""
+        return (
+            self.unfinished is None
+            and self.cordon is not Cordon.OURS
+            and (self.runs(version) or not self.host.is_control_plane)
+            and self.has_kubelet(version)
         )
 
     def has_kubelet(self, version: KubeVersion) -> bool:
@@ -170,10 +182,69 @@ def node_of(name: str, facts: ClusterFacts) -> NodeFacts | None:
     return next((node for node in nodes if node.name == name), None)
 
 
-def standings(desired: Cluster, facts: ClusterFacts) -> tuple[Standing, ...]:
-    """Where every host stands that was reached, in the order of the inventory."""
-    return tuple(Standing.of(host, facts) for host in desired.hosts if host.name in facts.hosts)
-
-
 def _at_least(found: KubeVersion | None, version: KubeVersion) -> KubeVersion:
     return version if found is None else max(found, version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStanding:
+    """Where the cluster stands.
+
+    Attributes:
+        hosts: every host that was reached, in the order of the inventory.
+        configured: kubernetesVersion of kubeadm-config: what `kubeadm upgrade apply` wrote last.
+        kube_proxy: see `kube_proxy_version`.
+    """
+
+    hosts: tuple[Standing, ...]
+    configured: KubeVersion | None
+    kube_proxy: KubeVersion | None
+
+    @classmethod
+    def of(cls, desired: Cluster, facts: ClusterFacts) -> "ClusterStanding":
+        """Read it from what was observed."""
+        return cls(
+            hosts=tuple(
+                Standing.of(host, facts) for host in desired.hosts if host.name in facts.hosts
+            ),
+            configured=None if facts.api is None else facts.api.kubernetes,
+            kube_proxy=None if facts.api is None else kube_proxy_version(facts.api),
+        )
+
+    @property
+    def control_planes(self) -> tuple[Standing, ...]:
+        """The control planes, in the order of the inventory."""
+        return tuple(one for one in self.hosts if one.host.is_control_plane)
+
+    @property
+    def workers(self) -> tuple[Standing, ...]:
+        """The workers, in the order of the inventory."""
+        return tuple(one for one in self.hosts if not one.host.is_control_plane)
+
+    def run(self, version: KubeVersion) -> bool:
+        """Whether every control plane is whole and at `version` or newer."""
+        return all(one.runs(version) for one in self.control_planes)
+
+    def addons_behind(self, version: KubeVersion) -> bool:
+        """Whether kubeadm still owes the addons, though every control plane is at `version`."""
+        return self.run(version) and self.kube_proxy is not None and self.kube_proxy < version
+
+    def finished(self, version: KubeVersion) -> bool:
+        """Whether nothing of an upgrade to `version` is left on hosts and in the cluster."""
+        return (
+            self.run(version)
+            and not self.addons_behind(version)
+            and self.configured is not None
+            and self.configured >= version
+            and all(one.finished(version) for one in self.hosts)
+        )
+
+    def upgraded(self, version: KubeVersion, names: Container[str]) -> "ClusterStanding":
+        """Where the cluster stands when `names` have been taken to `version`."""
+        hosts = tuple(
+            one.upgraded(version) if one.host.name in names else one for one in self.hosts
+        )
+        after = replace(self, hosts=hosts, configured=_at_least(self.configured, version))
+        if self.kube_proxy is None or not after.run(version):
+            return after
+        return replace(after, kube_proxy=_at_least(self.kube_proxy, version))
