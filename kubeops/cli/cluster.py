@@ -19,7 +19,7 @@ CONFIRM = Option(
 OUTPUT = Option(
     name="output",
     value="FILE",
-    help="The kubeconfig to merge into. Default: KUBECONFIG, or ~/.kube/config.",
+    help="The kubeconfig to merge into. Default: the first of KUBECONFIG, or ~/.kube/config.",
 )
 
 
@@ -37,7 +37,8 @@ def reset(call: Invocation, *, confirm: str | None) -> Report | None:
     from kubeops.ops.reset import plan
 
     cluster = call.cluster()
-    if not call.options.limit and not call.options.plan:
+    everything = len(call.options.hosts(cluster)) == len(cluster.hosts)
+    if everything and not call.options.plan:
         _confirm(confirm, cluster.name, call)
     return _change(call, cluster, plan)
 
@@ -61,7 +62,8 @@ def kubeconfig(call: Invocation, *, output: str | None) -> Report:
     from kubeops.ops.session import open_session
 
     cluster = call.cluster()
-    path = Path(output or os.environ.get("KUBECONFIG", "") or "~/.kube/config").expanduser()
+    listed = filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))
+    path = Path(output or next(listed, "~/.kube/config")).expanduser()
     with open_session(cluster) as session:
         write(fetch(session), path)
     return Report(

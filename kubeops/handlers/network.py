@@ -4,11 +4,13 @@ What was applied is noted in the ConfigMap kube-system/kubeops, name to digest, 
 knows without comparing objects.
 """
 
+import hashlib
 import json
 from pathlib import Path, PurePath
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.errors import StepError
 from kubeops.handlers.observe import cluster_facts, nodes
 from kubeops.handlers.tools import kubectl, systemctl
 from kubeops.model.file import File
@@ -21,18 +23,19 @@ SUBNET_TIMEOUT = 120
 FLANNEL_PODS = "10.244.0.0/16"
 
 
-def _files(action: ConfigureBridge, context: StepContext) -> tuple[File, File] | None:
-    """The node's files; None while the cluster has not given every node its pod subnet."""
+def _files(action: ConfigureBridge, context: StepContext) -> tuple[File, File] | str:
+    """The node's files; a text names the nodes that have no pod subnet or no address yet."""
     found = nodes(context, via=action.via)
+    waiting = [node.name for node in found if not (node.pod_cidr and node.addresses)]
     subnet, routes = pod_routes(action.node, found)
-    if not subnet or len(routes) + 1 < len(found):
-        return None
+    if waiting or not subnet:
+        return f"{', '.join(waiting or [action.node])} has none yet"
     return bridge_files(subnet=subnet, routes=routes)
 
 
 def _check_bridge(action: ConfigureBridge, context: StepContext) -> Check:
     files = _files(action, context)
-    if files is None:
+    if isinstance(files, str):
         return NEEDED
     return DONE if all(check(context.runner, file) for file in files) else NEEDED
 
@@ -51,8 +54,8 @@ def _await_files(action: ConfigureBridge, context: StepContext) -> tuple[File, F
 
     def look() -> Reading:
         files = _files(action, context)
-        if files is None:
-            return Reading(ok=False, text="a node has none yet")
+        if isinstance(files, str):
+            return Reading(ok=False, text=files)
         found.append(files)
         return Reading(ok=True, text="all nodes have one")
 
@@ -88,13 +91,19 @@ def _note(action: ApplyManifest, context: StepContext) -> None:
     patched = context.runner.run(
         kubectl(*target, "patch", "configmap", "kubeops", "--type=merge", f"--patch={patch}")
     )
-    if not patched.ok:
+    if "(NotFound)" in patched.output:
         literal = f"--from-literal={action.name}={action.digest}"
         context.run(kubectl(*target, "create", "configmap", "kubeops", literal))
+    else:
+        patched.must()
 
 
 def _manifest(action: ApplyManifest, context: StepContext) -> bytes:
-    """The manifest, from the workstation's file or fetched by the control plane."""
+    """The manifest, from the workstation's file or fetched by the control plane.
+
+    Raises:
+        StepError: the file cannot be read any more, or is not the one that was planned.
+    """
     if "://" in action.source:
         fetched = context.run(
             Command(
@@ -105,10 +114,26 @@ def _manifest(action: ApplyManifest, context: StepContext) -> bytes:
         )
         content = fetched.stdout.encode()
     else:
-        content = Path(action.source).read_bytes()
+        content = _planned(action)
     if action.name == "flannel":
         pods = str(context.desired.networks.pods)
         content = content.replace(FLANNEL_PODS.encode(), pods.encode())
+    return content
+
+
+def _planned(action: ApplyManifest) -> bytes:
+    try:
+        content = Path(action.source).read_bytes()
+    except OSError as error:
+        raise StepError(
+            f"the manifest of {action.name} cannot be read: {action.source}: {error.strerror}",
+            hint="Correct its path in the inventory.",
+        ) from error
+    if hashlib.sha256(content).hexdigest() != action.digest:
+        raise StepError(
+            f"{action.source} has changed since the plan was made",
+            hint="Run the command again: it plans with what is there now.",
+        )
     return content
 
 

@@ -1,6 +1,7 @@
 """`kubeconfig`: fetches the administrator's kubeconfig and merges it into the operator's own."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,17 @@ def fetch(session: Session) -> Mapping[str, Any]:
     for host in desired.control_planes:
         try:
             content = read(session.transport.runner(host.name), ADMIN)
-        except TransportError as error:
+        except (TransportError, StepError) as error:
             tried.append(error.message)
             continue
-        if content is not None:
+        if content is None:
+            tried.append(f"{host.name} has no {ADMIN}")
+            continue
+        try:
             return _named(yaml.safe_load(content), name=desired.name, endpoint=desired.endpoint)
-        tried.append(f"{host.name} has no {ADMIN}")
+        except (yaml.YAMLError, ValueError, LookupError, TypeError):
+            # Not in YAML's words: they quote the line, and the line may be a key.
+            tried.append(f"{host.name}: {ADMIN} is not a kubeconfig")
     raise StepError(
         f"no control plane of {desired.name} has an administrator's kubeconfig: {'; '.join(tried)}",
         hint="See what is there: invoke status",
@@ -79,27 +85,45 @@ def merge(existing: Mapping[str, Any], fetched: Mapping[str, Any]) -> dict[str, 
 def write(fetched: Mapping[str, Any], path: Path) -> None:
     """Merge `fetched` into the kubeconfig at `path`; written whole or not at all, mode 0600.
 
+    A link is followed: who put it there wants the file behind it to be the one that counts.
+
     Raises:
-        UsageError: what is there is not a kubeconfig; it is left alone.
+        UsageError: what is there is not a kubeconfig, and is left alone; or nothing can be written.
     """
-    existing: Mapping[str, Any] = {}
-    if path.exists():
-        try:
-            existing = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise UsageError(
-                f"{path} cannot be read as a kubeconfig: {error}",
-                hint="Give another place: --output FILE",
-            ) from error
-        if not isinstance(existing, dict) or existing.get("kind", "Config") != "Config":
-            raise UsageError(
-                f"{path} is not a kubeconfig", hint="Give another place: --output FILE"
-            )
+    elsewhere = "Give another place: --output FILE"
+    try:
+        merged = merge(_existing(path), fetched)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=elsewhere) from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError) as error:
+        # Not in YAML's words: they quote the line, and the line may be a key.
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{line}: this is not a kubeconfig", hint=elsewhere) from None
+    try:
+        _replace(path.resolve(), yaml.safe_dump(merged, sort_keys=False))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=elsewhere) from error
+
+
+def _existing(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    existing = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(existing, dict) or existing.get("kind", "Config") != "Config":
+        raise ValueError("not a kubeconfig")
+    return existing
+
+
+def _replace(path: Path, content: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.kubeops")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yaml.safe_dump(merge(existing, fetched), file, sort_keys=False)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise

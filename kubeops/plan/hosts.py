@@ -6,6 +6,7 @@ images.
 """
 
 from functools import singledispatch
+from ipaddress import IPv6Network
 
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.file import File
@@ -30,11 +31,20 @@ SYSCTLS = (
     ("net.bridge.bridge-nf-call-iptables", "1"),
     ("net.ipv4.ip_forward", "1"),
 )
+IPV6_SYSCTLS = (("net.ipv6.conf.all.forwarding", "1"),)
 PREREQUISITES = ("ca-certificates", "conntrack", "curl", "ethtool", "iptables", "socat")
 PINNED_PACKAGES = ("kubeadm", "kubectl", "kubelet")
 HELD_PACKAGES = (*PINNED_PACKAGES, "cri-tools", "kubernetes-cni")
 KEYRING = "/etc/apt/keyrings/kubernetes.asc"
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
+
+
+def kernel_sysctls(desired: Cluster) -> tuple[tuple[str, str], ...]:
+    """The sysctls a node of the cluster needs; kubeadm asks for IPv6's where IPv6 is used."""
+    networks = (desired.networks.pods, desired.networks.services)
+    if any(isinstance(network, IPv6Network) for network in networks):
+        return SYSCTLS + IPV6_SYSCTLS
+    return SYSCTLS
 
 
 def kernel_files(action: ConfigureKernel) -> tuple[File, File]:
@@ -159,7 +169,7 @@ def _preparation(desired: Cluster, minor: Minor) -> tuple[tuple[str, str, Action
         (
             "kernel",
             "load kernel modules, set sysctls",
-            ConfigureKernel(modules=MODULES, sysctls=SYSCTLS),
+            ConfigureKernel(modules=MODULES, sysctls=kernel_sysctls(desired)),
         ),
         (
             "prerequisites",

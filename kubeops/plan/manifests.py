@@ -1,6 +1,9 @@
 """Where the manifests of network plugins and known addons come from, pinned by version."""
 
+import hashlib
+import re
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 from kubeops.model.desired import Cluster
 
@@ -23,7 +26,7 @@ def manifest_sources(desired: Cluster) -> tuple[tuple[str, str], ...]:
     """Return name and source (URL or absolute path) of every manifest, in order of application.
 
     The network plugin comes first. `bridge` has no manifest, and cilium's has to be given: the
-    project publishes none.
+    project publishes none. Names are unique, and may be keys of a ConfigMap.
     """
     cni = desired.cni
     template = _PLUGINS.get(cni.name)
@@ -33,6 +36,15 @@ def manifest_sources(desired: Cluster) -> tuple[tuple[str, str], ...]:
     elif template is not None and cni.version is not None:
         sources.append((cni.name, template.format(version=cni.version)))
     for addon in desired.addons:
-        name = addon if addon in _ADDONS else PurePath(addon).name
+        name = _name(addon, taken={name for name, _ in sources})
         sources.append((name, _ADDONS.get(addon, addon)))
     return tuple(sources)
+
+
+def _name(addon: str, *, taken: set[str]) -> str:
+    """Name an addon after its file; two files of one name are told apart by their place."""
+    if addon in _ADDONS:
+        return addon
+    file = PurePath(urlsplit(addon).path).name or "manifest"
+    name = re.sub(r"[^-._a-zA-Z0-9]+", "-", file)
+    return f"{name}-{hashlib.sha256(addon.encode()).hexdigest()[:8]}" if name in taken else name
