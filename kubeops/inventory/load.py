@@ -7,12 +7,11 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from types import MappingProxyType
 
-from kubeops.inventory import fields, networks, nodes, rules
+from kubeops.inventory import backup, fields, networks, nodes, rules
 from kubeops.inventory.document import read_document
 from kubeops.inventory.schema import SCHEMA
 from kubeops.inventory.section import Report, Section
 from kubeops.model.desired import (
-    BackupPolicy,
     Cluster,
     Cni,
     Drain,
@@ -92,7 +91,7 @@ def _cluster(root: Section) -> Cluster:
             "repository", fields.images, Cluster.image_repository
         ),
         upgrade=_upgrade(section.section("upgrade")),
-        backup=_backup(section.section("backup")),
+        backup=backup.read(section.section("backup")),
         hosts=_hosts(root),
     )
 
@@ -151,20 +150,6 @@ def _upgrade(section: Section) -> UpgradePolicy:
             grace=drain.take("grace", fields.duration, Drain.grace),
             pdb=drain.take("pdb", fields.choice(_Pdb), _Pdb(Drain.pdb)).value,
         ),
-    )
-
-
-def _backup(section: Section) -> BackupPolicy:
-    """Read the backup policy; a written `keep` replaces the default as a whole."""
-    default = BackupPolicy()
-    keep = section.section("keep")
-    count = fields.whole(least=0)
-    kept = {name: keep.take(name, count, 0) for name in default.keep}
-    return BackupPolicy(
-        store=section.take("store", fields.store, default.store),
-        schedule=section.take("schedule", fields.schedule, default.schedule),
-        keep=kept if section.has("keep") else default.keep,
-        passphrase_file=section.section("encrypt").take("passphrase_file", fields.path, None),
     )
 
 

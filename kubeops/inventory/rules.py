@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from itertools import combinations
 from math import ceil, log2
 
+from kubeops.inventory import backup
 from kubeops.inventory.fields import label_name
 from kubeops.inventory.networks import host_of, to_address
 from kubeops.inventory.section import Report
-from kubeops.model.desired import BackupPolicy, Cluster, Host, Network
+from kubeops.model.desired import Cluster, Host, Network
 
 _NODE_PREFIX = {4: 24, 6: 64}
 """The size of each node's share of the pod network: kube-controller-manager's defaults."""
@@ -31,7 +32,7 @@ def check(cluster: Cluster, report: Report) -> None:
     if "services" in networks:
         _service_network(networks["services"], report)
     _room_for_workloads(cluster, report)
-    _backup(cluster.backup, report)
+    backup.check(cluster.backup, report)
     _names(cluster, report)
 
 
@@ -209,15 +210,3 @@ def _names(cluster: Cluster, report: Report) -> None:
             label_name(host.name)
         except ValueError as error:
             report.problem(("hosts", host.name), f"names a host, and {error}")
-
-
-def _backup(backup: BackupPolicy, report: Report) -> None:
-    path = ("cluster", "backup")
-    if not any(backup.keep.values()):
-        report.problem((*path, "keep"), "would keep no backup at all; keep one at least: last: 1")
-    if backup.store.startswith("s3://") and backup.passphrase_file is None:
-        report.warn(
-            (*path, "store"),
-            "backups leave the hosts unencrypted, every Secret of the cluster in them; write "
-            "encrypt: {passphrase_file: ~/.config/kubeops/backup.key} below backup",
-        )

@@ -9,6 +9,7 @@ from kubeops.errors import InventoryError
 from kubeops.inventory import load
 from kubeops.inventory.load import CNI_VERSIONS
 from kubeops.model.desired import (
+    S3,
     BackupPolicy,
     Cluster,
     Cni,
@@ -71,7 +72,11 @@ cluster:
     store: s3://bucket/prefix
     schedule: weekly Sun 23:59
     keep: {last: 3}
-    encrypt: {passphrase_file: ~/pass}
+    encrypt: {recipients: ["ssh-ed25519 AAAAC3Nz ops@desk"], identity_file: ~/key}
+    s3: {endpoint: "https://s3.example:9000", region: eu-central-1, path_style: true}
+    max_age: 1h30m
+    metrics_directory: metrics
+    on_failure: [mail, -s, failed]
 ssh: {user: ops, port: 22, key: ~/key, jump: "me@bastion:2222", host_keys: strict, sudo: no}
 hosts:
   w1:
@@ -137,7 +142,12 @@ vagrant: {box: debian/bookworm64}
             store="s3://bucket/prefix",
             schedule="weekly Sun 23:59",
             keep={"last": 3, "daily": 0, "weekly": 0, "monthly": 0},
-            passphrase_file=tmp_path / "pass",
+            recipients=("ssh-ed25519 AAAAC3Nz ops@desk",),
+            identity_file=tmp_path / "key",
+            s3=S3(endpoint="https://s3.example:9000", region="eu-central-1", path_style=True),
+            max_age=5400.0,
+            metrics_directory=tmp_path / "metrics",
+            on_failure=("mail", "-s", "failed"),
         ),
         source=path,
     )

@@ -47,8 +47,13 @@ def matches(written: tuple[str, ...], path: tuple[str, ...]) -> bool:
     )
 
 
-# Said in the text only: it cannot stand next to `source`, and a host's `ssh` has the keys of `ssh`.
-ELSEWHERE = {("cluster", "cni", "manifest")}
+# Said in the text only: they cannot stand next to `source` and `passphrase_file`, and a host's `ssh`
+# has the keys of `ssh`.
+ELSEWHERE = {
+    ("cluster", "cni", "manifest"),
+    ("cluster", "backup", "encrypt", "recipients"),
+    ("cluster", "backup", "encrypt", "identity_file"),
+}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,7 @@ def test_the_example_has_every_key(path: tuple[str, ...]) -> None:
 def test_the_example_says_the_rest_in_words() -> None:
     text = EXAMPLE.read_text()
     assert "cni: {manifest: ./plugin.yaml}" in text
+    assert "encrypt: {recipients: [age1" in text
     assert ", ".join(CNI_VERSIONS.values()) in text
     assert re.search(r"^ +ssh: \{port: 2222\}", text, re.MULTILINE)
     assert re.search(r"^ +#vagrant: \{cpus: 4, memory: 8192\}", text, re.MULTILINE)

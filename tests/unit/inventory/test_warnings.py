@@ -64,6 +64,15 @@ def test_no_host_for_ordinary_pods(tmp_path: Path, taints: str, *, warned: bool)
     assert warnings(tmp_path, text) == ([expected] if warned else [])
 
 
+def test_s3_settings_of_a_directory(tmp_path: Path) -> None:
+    text = inventory(extra="backup: {s3: {path_style: true}}")
+    expected = (
+        "4: cluster.backup.s3: means nothing to file:///var/backups/kubeops; take it out, or write "
+        "store: s3://BUCKET/PREFIX"
+    )
+    assert warnings(tmp_path, text) == [expected]
+
+
 def test_unencrypted_backups_off_the_host(tmp_path: Path) -> None:
     text = inventory(extra="backup: {store: 's3://bucket'}")
     expected = (
