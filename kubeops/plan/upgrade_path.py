@@ -41,7 +41,7 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """The hops in their order, and why there is no way. With a finding, hops may be missing."""
+    """The hops in their order; with a finding, those before the way ends."""
 
     hops: tuple[KubeVersion, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -93,7 +93,7 @@ def find_path(standing: ClusterStanding, offers: Sequence[Offer], wish: Wish) ->
         version = _version(minor, wish, begun, offers)
         if version is None:
             findings.append(_nothing_offered(minor, offers))
-        else:
+        elif not findings:
             hops.append(version)
     return Path(hops=tuple(hops), findings=tuple(findings))
 
