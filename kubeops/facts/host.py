@@ -126,7 +126,7 @@ def _containerd(read: Reader, packages: Mapping[str, Package]) -> str | None:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(sorted(text.splitlines()))
+    return tuple(text.splitlines())
 
 
 def _addresses(read: Reader) -> tuple[str, ...]:

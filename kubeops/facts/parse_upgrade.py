@@ -15,6 +15,20 @@ from kubeops.model.observed import DeprecatedApi
 from kubeops.model.version import KubeVersion, Minor
 
 PROGRAMS = frozenset({"kubeadm", "kubelet", "kubectl"})
+_COLUMNS = (
+    "{.metadata.namespace}",
+    "{.metadata.name}",
+    "{.metadata.uid}",
+    "{.spec.nodeName}",
+    "{.status.phase}",
+    "{.metadata.ownerReferences[?(@.controller==true)].kind}",
+    r"{.metadata.annotations.kubernetes\.io/config\.mirror}",
+    "{.metadata.deletionTimestamp}",
+    "{.spec.volumes[*].emptyDir}",
+    "{.metadata.labels}",
+)
+POD_TABLE = "{range .items[*]}" + r'{"\t"}'.join(_COLUMNS) + r'{"\n"}{end}'
+"""kubectl's jsonpath for what `parse_pods` reads: a line per pod, its columns parted by tabs."""
 _METRIC = re.compile(r"apiserver_requested_deprecated_apis\{(.*)\} (\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
@@ -28,6 +42,7 @@ class Pod:
 
     namespace: str
     name: str
+    uid: str
     node: str
     phase: str
     controller: str
@@ -42,10 +57,10 @@ class Pod:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def drained(self) -> bool:
-        """Whether a drain takes it away: no static pod, no DaemonSet's, and not leaving anyway."""
+    def movable(self) -> bool:
+        """Whether a drain takes it away: it runs, and is no static pod and no DaemonSet's."""
         ended = self.phase in {"Succeeded", "Failed"}
-        return not (self.mirror or self.leaving or ended or self.controller == "DaemonSet")
+        return not (self.mirror or ended or self.controller == "DaemonSet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +106,17 @@ def parse_offers(text: str) -> tuple[KubeVersion, ...]:
 
 
 def parse_pods(text: str) -> tuple[Pod, ...]:
-    """Read the table of upgrade_cluster.sh."""
+    """Read what kubectl makes of `POD_TABLE`."""
     return tuple(_pod(line) for line in text.splitlines() if line)
 
 
 def _pod(line: str) -> Pod:
-    space, name, node, phase, controller, mirror, leaving, empty_dir, labels = line.split("\t")
+    columns = line.split("\t")
+    space, name, uid, node, phase, controller, mirror, leaving, empty_dir, labels = columns
     return Pod(
         namespace=space,
         name=name,
+        uid=uid,
         node=node,
         phase=phase,
         controller=controller,

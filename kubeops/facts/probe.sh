@@ -222,7 +222,7 @@ fast() {
     section modules present_modules
     section loadable loadable_modules
     section kubeadm-running running_kubeadm
-    section kubeadm-backups ls -1 /etc/kubernetes/tmp
+    section kubeadm-backups ls -1tr /etc/kubernetes/tmp
     if has ip; then
         section addresses ip -o addr show scope global
     else

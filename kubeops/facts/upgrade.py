@@ -121,7 +121,7 @@ def _ask_cluster(name: str, desired: Cluster, transport: Transport) -> Reader | 
         name,
         transport,
         Command(
-            argv=("sh", "-s", "--", *servers),
+            argv=("sh", "-s", "--", parse_upgrade.POD_TABLE, *servers),
             stdin=script("upgrade_cluster.sh"),
             timeout=CLUSTER_TIMEOUT,
         ),
@@ -193,7 +193,7 @@ class _Cluster:
     def drainability(self, node: str) -> Drainability:
         if self.refused is None:
             return Drainability(node=node, error=self.error)
-        going = [pod for pod in self.pods if pod.node == node and pod.drained]
+        going = [pod for pod in self.pods if pod.node == node and pod.movable and not pod.leaving]
         return Drainability(
             node=node,
             blocked=tuple(

@@ -1,6 +1,7 @@
 # Asks the API, on a control plane, what an upgrade depends on; changes nothing, writes no file.
 #
-# POSIX sh, read from stdin by `sh -s -- NODE=URL...`, the API servers by the node they run on.
+# POSIX sh, read from stdin by `sh -s -- TABLE NODE=URL...`: the template of a line per pod, and the
+# API servers by the node they run on.
 # framing.sh is put in front. API servers and pods are asked at the same time.
 #
 # Evictions are tried as server-side dry runs, pod by pod: kubectl's own dry run of a drain retries
@@ -24,13 +25,8 @@ requested() { # URL
     printf '%s\n' "$found" | grep '^apiserver_requested_deprecated_apis{' || true
 }
 
-pods() {
-    columns='{.metadata.namespace}{"\t"}{.metadata.name}{"\t"}{.spec.nodeName}{"\t"}{.status.phase}'
-    columns=$columns'{"\t"}{.metadata.ownerReferences[?(@.controller==true)].kind}'
-    columns=$columns'{"\t"}{.metadata.annotations.kubernetes\.io/config\.mirror}'
-    columns=$columns'{"\t"}{.metadata.deletionTimestamp}{"\t"}{.spec.volumes[*].emptyDir}'
-    columns=$columns'{"\t"}{.metadata.labels}'
-    kube get pods --all-namespaces -o jsonpath="{range .items[*]}$columns{\"\\n\"}{end}"
+pods() { # TABLE
+    kube get pods --all-namespaces -o "jsonpath=$1"
 }
 
 # A line per pod that a drain would evict and a budget may cover: namespace, name, status, words.
@@ -38,7 +34,7 @@ pods() {
 evictions() { # PODS NAMESPACES
     printf '%s\n' "$1" | awk -F '\t' -v budgeted="$2" '
         BEGIN { count = split(budgeted, names, " "); for (i = 1; i <= count; i++) has[names[i]] }
-        $1 in has && $3 != "" && $4 == "Running" && $5 != "DaemonSet" && $6 == "" && $7 == "" {
+        $1 in has && $4 != "" && $5 == "Running" && $6 != "DaemonSet" && $7 == "" && $8 == "" {
             print $1, $2
         }' | xargs -r -P 8 -n 2 sh -c '
             said=$(printf "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\"},\"deleteOptions\":{\"dryRun\":[\"All\"]}}" "$2" "$1" |
@@ -50,8 +46,8 @@ evictions() { # PODS NAMESPACES
         ' kubeops || true
 }
 
-drainability() {
-    found=$(pods 2>&1)
+drainability() { # TABLE
+    found=$(pods "$1" 2>&1)
     status=$?
     kept pods "$found" "$status"
     budgets=$(kube get poddisruptionbudgets --all-namespaces -o json 2>&1)
@@ -76,7 +72,8 @@ together() { # NODE=URL...
 
 main() {
     announce
-    drainability | {
+    drainability "$1" | {
+        shift
         section kubelet-config kubelet_config
         together "$@"
         cat

@@ -1,11 +1,11 @@
-"""Node objects: labels and taints, drain, deletion, and the wait for the whole cluster."""
+"""Node objects: labels and taints, deletion, and the wait for the whole cluster."""
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.handlers.observe import cluster_facts, nodes
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
-from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode, DrainNode
+from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode
 from kubeops.plan.convergence import not_yet
 
 CLUSTER_TIMEOUT = 600
@@ -31,25 +31,8 @@ def _describe(action: DescribeNode, context: StepContext) -> None:
         context.run(kubectl("taint", "node", action.node, "--overwrite", *action.taints))
 
 
-def _check_there(action: DrainNode | DeleteNode, context: StepContext) -> Check:
+def _check_there(action: DeleteNode, context: StepContext) -> Check:
     return NEEDED if _node(action.node, context) is not None else DONE
-
-
-def _drain(action: DrainNode, context: StepContext) -> None:
-    context.progress(f"draining {action.node}")
-    context.run(
-        kubectl(
-            "drain",
-            action.node,
-            "--ignore-daemonsets",
-            "--delete-emptydir-data",
-            "--force",
-            f"--grace-period={action.grace:.0f}",
-            f"--timeout={action.timeout:.0f}s",
-            timeout=action.timeout + 30,
-        ),
-        hint=f"What blocks it: kubectl get pdb -A; kubectl describe node {action.node}",
-    )
 
 
 def _delete(action: DeleteNode, context: StepContext) -> None:
@@ -77,6 +60,5 @@ def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
 
 
 DESCRIBE_NODE = Handler(check=_check_described, apply=_describe)
-DRAIN_NODE = Handler(check=_check_there, apply=_drain)
 DELETE_NODE = Handler(check=_check_there, apply=_delete)
 AWAIT_CLUSTER = Handler(check=_await_check, apply=_await_apply, gate=_await_gate)

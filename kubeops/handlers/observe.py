@@ -1,6 +1,9 @@
 """What handlers ask of machines at a step's turn: the same facts the planner decides on."""
 
+from dataclasses import replace
+
 from kubeops.engine.context import DONE, NEEDED, Check, State, StepContext
+from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import FactsError, StepError, TransportError
 from kubeops.facts.gather import gather_from, gather_host
 from kubeops.facts.parse_kube import parse_nodes
@@ -8,6 +11,8 @@ from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
 from kubeops.plan.actions import Action
 from kubeops.plan.hosts import satisfied
+
+IDLE_TIMEOUT = 900
 
 
 def host_facts(context: StepContext) -> HostFacts:
@@ -21,6 +26,38 @@ def host_facts(context: StepContext) -> HostFacts:
     if isinstance(facts, Unreachable):
         raise TransportError(facts.reason, host=context.host, hint=facts.hint)
     return facts
+
+
+def settled_host(context: StepContext) -> HostFacts:
+    """Read the step's host once no kubeadm is at work there; one of a killed run is waited for.
+
+    Raises:
+        GateError: it is still at work after a quarter of an hour.
+    """
+    found = [host_facts(context)]
+
+    def look() -> Reading:
+        found.append(host_facts(context))
+        busy = found[-1].kubeadm_running
+        return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
+
+    if found[-1].kubeadm_running:
+        wait_until(
+            Gate(
+                name="the kubeadm of an earlier run", look=look, timeout=IDLE_TIMEOUT, successes=1
+            ),
+            clock=context.clock,
+            progress=context.progress,
+        )
+    return found[-1]
+
+
+def via_control_plane(context: StepContext) -> StepContext:
+    """Return the same step as if its host were a control plane, for questions to the API."""
+    planes = context.desired.control_planes
+    if context.desired.host(context.host).is_control_plane:
+        return context
+    return replace(context, host=planes[0].name)
 
 
 def cluster_facts(context: StepContext, *, via: str) -> ClusterFacts:

@@ -37,6 +37,8 @@ def systemctl(*arguments: str) -> Command:
     return Command(argv=("systemctl", *arguments), timeout=120)
 
 
-def shell(script: str, *arguments: str, timeout: float = 60.0) -> Command:
-    """A constant POSIX script; everything that varies is an argument."""
-    return Command(argv=("sh", "-euc", script, "kubeops", *arguments), timeout=timeout)
+def shell(
+    script: str, *arguments: str, stdin: bytes | None = None, timeout: float = 60.0
+) -> Command:
+    """A constant POSIX script; everything that varies is an argument or on stdin."""
+    return Command(argv=("sh", "-euc", script, "kubeops", *arguments), stdin=stdin, timeout=timeout)

@@ -1,0 +1,94 @@
+"""What is left to do when every host is at the version."""
+
+from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
+from kubeops.engine.gates import Gate, Reading
+from kubeops.handlers.observe import cluster_facts, host_facts
+from kubeops.handlers.runtime import images
+from kubeops.handlers.tools import shell
+from kubeops.inventory import rewrite_kubernetes
+from kubeops.model.observed import ApiFacts
+from kubeops.model.version import KubeVersion
+from kubeops.plan.actions import FinishUpgrade, PruneUpgradeBackups, RewriteInventory
+from kubeops.plan.convergence import not_yet
+from kubeops.plan.standing import Cordon, cordon, superseded
+
+FINISH_TIMEOUT = 600
+_PRUNE = """
+cd /etc/kubernetes/tmp
+for name; do
+  case $name in */* | .*) exit 2 ;; esac
+  rm -rf -- "$name"
+done
+"""
+
+
+def _check_nothing(_action: FinishUpgrade, _context: StepContext) -> Check:
+    return NEEDED
+
+
+def _change_nothing(_action: FinishUpgrade, _context: StepContext) -> None:
+    """The gate is the step."""
+
+
+def _finish_gate(action: FinishUpgrade, context: StepContext) -> Gate:
+    wanted = KubeVersion.parse(action.version)
+    listed = images(
+        version=action.version, repository=context.desired.image_repository, context=context
+    )
+
+    def look() -> Reading:
+        facts = cluster_facts(context, via=context.host)
+        missing = not_yet(facts, nodes=action.nodes, control_planes=action.control_planes)
+        if facts.api is not None:
+            missing = (*missing, *_behind(facts.api, wanted, listed, action.nodes))
+        return Reading(ok=not missing, text="; ".join(missing) or "everything is there")
+
+    return Gate(name="the whole cluster", look=look, timeout=FINISH_TIMEOUT)
+
+
+def _behind(
+    api: ApiFacts, wanted: KubeVersion, listed: tuple[str, ...], nodes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return what is not at the version yet: nodes, and the addons' images."""
+    return (
+        *(
+            f"node {node.name} reports {node.kubelet}"
+            for node in api.nodes
+            if node.name in nodes and node.kubelet < wanted
+        ),
+        *(
+            f"node {node.name} is still cordoned"
+            for node in api.nodes
+            if cordon(node) is Cordon.OURS
+        ),
+        *(
+            f"{workload.name} has the image {image}"
+            for workload in api.system
+            if workload.name in {"coredns", "kube-proxy"}
+            for image in workload.images
+            if image not in listed
+        ),
+    )
+
+
+def _check_pruned(_action: PruneUpgradeBackups, context: StepContext) -> Check:
+    return NEEDED if superseded(host_facts(context).kubeadm_backups) else DONE
+
+
+def _prune(_action: PruneUpgradeBackups, context: StepContext) -> None:
+    names = superseded(host_facts(context).kubeadm_backups)
+    context.run(shell(_PRUNE, *names, timeout=300))
+
+
+def _check_rewritten(action: RewriteInventory, context: StepContext) -> Check:
+    return DONE if str(context.desired.kubernetes) == action.version else NEEDED
+
+
+def _rewrite(action: RewriteInventory, context: StepContext) -> None:
+    file = rewrite_kubernetes(context.desired.source, KubeVersion.parse(action.version))
+    context.progress(f"{file} says {action.version}")
+
+
+FINISH_UPGRADE = Handler(check=_check_nothing, apply=_change_nothing, gate=_finish_gate)
+PRUNE_UPGRADE_BACKUPS = Handler(check=_check_pruned, apply=_prune)
+REWRITE_INVENTORY = Handler(check=_check_rewritten, apply=_rewrite)
