@@ -63,7 +63,7 @@ def preflight(
                 blocking(
                     "unreachable",
                     unreachable.reason,
-                    unreachable.hint or "Mend the host or leave it out with --limit.",
+                    f"{unreachable.hint or 'Mend the host'} (or leave the host out: --limit)",
                     host=host.name,
                 )
             )

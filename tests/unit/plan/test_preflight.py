@@ -142,7 +142,7 @@ def test_an_unreachable_host_is_a_finding_with_its_hint() -> None:
     assert (finding.check, finding.severity, finding.cure) == (
         "unreachable",
         BLOCKING,
-        "Is sshd running?",
+        "Is sshd running? (or leave the host out: --limit)",
     )
     assert preflight(desired, facts, limit=("cp1",)) == ()
 
