@@ -1,8 +1,8 @@
-main() { # FILE PREFIX BYTES DIRECTORY
+main() { # host|here FILE PREFIX BYTES DIRECTORY
     exec 3>&1
-    need etcd etcdctl etcdutl
-    begin "$3" "$4"
-    prove "$1" "$2"
+    need "$1" etcd etcdctl etcdutl
+    begin "$4" "$5"
+    prove "$2" "$3"
 }
 
 main "$@"

@@ -49,6 +49,11 @@ class Place:
     runner: Runner
     local: bool
 
+    @property
+    def kind(self) -> str:
+        """What the scripts are told: only on a host are programs taken out of containers."""
+        return "here" if self.local else "host"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
@@ -84,19 +89,15 @@ def find_place(transport: Transport | None, hosts: tuple[str, ...], *, etcd: str
     Raises:
         PreflightError: there is no such place; the message says what each lacks.
     """
+    places = [Place(runner=LocalRunner(), local=True)]
+    if transport is not None:
+        places += [Place(runner=transport.runner(host), local=False) for host in hosts]
     lacking = []
-    local = LocalRunner()
-    trouble = _trouble(local, etcd)
-    if not trouble:
-        return Place(runner=local, local=True)
-    lacking.append(f"this machine: {trouble}")
-    for host in hosts if transport is not None else ():
-        assert transport is not None  # noqa: S101 - said in the line above
-        runner = transport.runner(host)
-        trouble = _trouble(runner, etcd)
+    for place in places:
+        trouble = _trouble(place, etcd)
         if not trouble:
-            return Place(runner=runner, local=False)
-        lacking.append(f"{host}: {trouble}")
+            return place
+        lacking.append(f"{'this machine' if place.local else place.runner.host}: {trouble}")
     raise PreflightError(
         f"a snapshot of etcd {etcd} can be proven nowhere: {'; '.join(lacking)}",
         hint=f"Install etcd, etcdctl and etcdutl {etcd} on this machine, and type the same again.",
@@ -146,11 +147,12 @@ def climb(
     rungs = check_file(snapshot)
     if not rungs[-1].ok:
         return Climb(rungs=rungs)
+    size = snapshot.stat().st_size
     progress(f"restoring into a scratch etcd on {place.runner.host}")
     if place.local:
-        found = _run(place.runner, str(snapshot), expected, snapshot, directory=str(scratch))
+        found = _run(place, str(snapshot), expected, size=size, directory=str(scratch))
     else:
-        found = _climb_there(snapshot, expected, runner=place.runner, progress=progress)
+        found = _climb_there(snapshot, expected, place=place, size=size, progress=progress)
     return judged(rungs, found, expected)
 
 
@@ -253,9 +255,9 @@ _JUDGES: Mapping[str, Callable[[str, Expected], _Finding]] = MappingProxyType(
 
 
 def _climb_there(
-    snapshot: Path, expected: Expected, *, runner: Runner, progress: Progress
+    snapshot: Path, expected: Expected, *, place: Place, size: int, progress: Progress
 ) -> Mapping[str, Answer]:
-    size = snapshot.stat().st_size
+    runner = place.runner
     make = script("scratch", arguments=(str(size + space(size)), *SCRATCH), timeout=_PROBE_TIMEOUT)
     result = runner.run(make)
     if result.status == NO_SPACE:
@@ -264,27 +266,26 @@ def _climb_there(
     try:
         there = f"{directory}/snapshot.db"
         upload(runner, snapshot, there, progress=progress)
-        return _run(runner, there, expected, snapshot, directory=directory)
+        return _run(place, there, expected, size=size, directory=directory)
     finally:
         runner.run(Command(argv=("rm", "-rf", "--", directory))).must()
 
 
 def _run(
-    runner: Runner, file: str, expected: Expected, snapshot: Path, *, directory: str
+    place: Place, file: str, expected: Expected, *, size: int, directory: str
 ) -> Mapping[str, Answer]:
-    """Run the script on `runner`, where the snapshot is called `file`."""
-    needed = str(space(snapshot.stat().st_size))
-    arguments = (file, expected.registry_prefix, needed, directory)
-    result = runner.run(script("prove", "climb", arguments=arguments, timeout=_CLIMB_TIMEOUT))
+    """Run the script at `place`, where the snapshot is called `file`."""
+    arguments = (place.kind, file, expected.registry_prefix, str(space(size)), directory)
+    result = place.runner.run(script("prove", "climb", arguments=arguments, timeout=_CLIMB_TIMEOUT))
     if result.status == NO_SPACE:
-        raise StoreError(f"{runner.host}: {remark(result.stderr)}")
+        raise StoreError(f"{place.runner.host}: {remark(result.stderr)}")
     return answers(result.must().stdout)
 
 
-def _trouble(runner: Runner, etcd: str) -> str:
-    """Say why nothing can be proven with `runner`; empty when it can."""
+def _trouble(place: Place, etcd: str) -> str:
+    """Say why nothing can be proven there; empty when it can."""
     try:
-        result = runner.run(script("probe", timeout=_PROBE_TIMEOUT))
+        result = place.runner.run(script("probe", arguments=(place.kind,), timeout=_PROBE_TIMEOUT))
     except (TransportError, UnknownOutcomeError) as error:
         return error.message
     found = _VERSION.search(result.stdout)

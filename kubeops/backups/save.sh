@@ -4,8 +4,8 @@ main() { # ENDPOINT CACERT CERT KEY BYTES PROVE PREFIX DIRECTORY...
     exec 3>&2 </dev/null
     endpoint=$1 cacert=$2 cert=$3 key=$4 bytes=$5 prove=$6 prefix=$7
     shift 7
-    need etcdctl
-    if [ "$prove" = yes ]; then need etcd etcdutl; fi
+    need host etcdctl
+    if [ "$prove" = yes ]; then need host etcd etcdutl; fi
     begin "$bytes" "$@"
     file=$scratch/snapshot.db
     "$etcdctl" --endpoints "$endpoint" --cacert "$cacert" --cert "$cert" --key "$key" \

@@ -9,9 +9,10 @@ umask 077
 for name in $(env | sed -n 's/^\(ETCD[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 
 tool() { # NAME: the path of etcd, etcdctl or etcdutl
+    command -v "$1" && return
     # The image of etcd has no shell and sees only its data directory; so its programs, which need
     # nothing else from it, are run on the host, straight out of the running container's root.
-    command -v "$1" && return
+    [ "$where" = host ] || return
     for process in /proc/[0-9]*; do
         [ "$(cat "$process/comm" 2>/dev/null)" = etcd ] || continue
         for directory in usr/local/bin usr/bin bin; do
@@ -24,10 +25,12 @@ tool() { # NAME: the path of etcd, etcdctl or etcdutl
     return 1
 }
 
-need() { # NAME...: sets a variable of that name to the path of each tool
+need() { # host|here NAME...: sets a variable of that name to the path of each tool
+    where=$1
+    shift
     for name; do
         path=$(tool "$name") || {
-            echo "$name is neither on the PATH nor in a running etcd container" >&2
+            echo "$name is not there" >&2
             exit 127
         }
         eval "$name=\$path"

@@ -51,10 +51,8 @@ def check(backup: BackupPolicy, report: Report) -> None:
         )
     remote = backup.store.startswith("s3://")
     if backup.s3 != S3() and not remote:
-        report.problem(
-            (*_PATH, "s3"),
-            f"means nothing to {backup.store}; take it out, or write store: s3://...",
-        )
+        right = "take it out, or write store: s3://BUCKET/PREFIX"
+        report.warn((*_PATH, "s3"), f"means nothing to {backup.store}; {right}")
     if remote and not backup.encrypted:
         report.warn(
             (*_PATH, "store"),

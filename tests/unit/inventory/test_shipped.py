@@ -47,7 +47,7 @@ def matches(written: tuple[str, ...], path: tuple[str, ...]) -> bool:
     )
 
 
-# Said in the text only: they cannot stand next to `source` and `passphrase_file`, and a host's `ssh`
+# Said in the text only: they cannot stand next to `source` and `passphrase_file`; and a host's `ssh`
 # has the keys of `ssh`.
 ELSEWHERE = {
     ("cluster", "cni", "manifest"),
