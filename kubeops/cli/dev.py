@@ -7,12 +7,26 @@ from invoke.exceptions import Exit
 
 from kubeops.cli._app import Invocation, command
 from kubeops.cli._options import ANY, Option
+from kubeops.errors import UsageError
 
+BENCHMARKS = ("read-state", "install-overhead", "list-time")
 ARGUMENTS = Option(
     name="arguments",
     value="'ARGUMENT ...'",
     default="",
     help="More arguments for pytest, as one word: --arguments '-k plan -x'.",
+)
+BENCHMARK = Option(
+    name="name",
+    value="NAME",
+    default="read-state",
+    help=f"Which one: {', '.join(BENCHMARKS)}. Default: read-state.",
+)
+OPTIONS = Option(
+    name="arguments",
+    value="'ARGUMENT ...'",
+    default="",
+    help="Its own options, as one word: --arguments '--rounds 9'.",
 )
 _CHECKS = {
     "ruff": ("-m", "ruff", "check", "."),
@@ -36,6 +50,16 @@ def check(call: Invocation) -> None:
 def test(_call: Invocation, *, arguments: str) -> None:
     """Run the tests."""
     if not _passes("-m", "pytest", *shlex.split(arguments)):
+        raise Exit(code=1)
+
+
+@command("dev.bench", BENCHMARK, OPTIONS, *ANY, development=True)
+def bench(_call: Invocation, *, name: str, arguments: str) -> None:
+    """Run a benchmark; benchmarks/README.md says what each compares."""
+    if name not in BENCHMARKS:
+        raise UsageError(f"there is no benchmark {name}", hint=f"--name {' or '.join(BENCHMARKS)}")
+    module = f"benchmarks.{name.replace('-', '_')}"
+    if not _passes("-m", module, *shlex.split(arguments)):
         raise Exit(code=1)
 
 
