@@ -3,6 +3,7 @@
 A cut and a full disk last over reboots, as they do on real machines; a freeze ends with the kill.
 """
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from kubeops.lab.nodes import Condition
 # systemd's request to reboot; see systemd(1), SIGNALS. Python has no names for these signals.
 SIGNAL_REBOOT = signal.SIGRTMIN + 5
 REBOOT_TIMEOUT = 60.0
+FILL_ATTEMPTS = 5
 FILLER = "var/.filled-by-the-lab"
 
 
@@ -98,14 +100,25 @@ def fill_disk(lab: Lab, name: str, *, leave_bytes: int = 0) -> None:
     """
     filler = _filler(lab, name)
     free_disk(lab, name)
-    file_system = os.statvfs(filler.parent)
-    size = file_system.f_bavail * file_system.f_frsize - leave_bytes
-    if size > 0:
-        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        for _ in range(FILL_ATTEMPTS):
+            free = os.fstatvfs(descriptor)
+            size = free.f_bavail * free.f_frsize - leave_bytes
+            if size <= 0:
+                return
+            _grow(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _grow(descriptor: int, size: int) -> None:
+    """Make a file `size` bytes larger, or as much as fits: others write to the same disk."""
+    try:
+        os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, size)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
 
 
 def free_disk(lab: Lab, name: str) -> None:
