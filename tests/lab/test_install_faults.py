@@ -14,6 +14,7 @@ from tests.lab.verbs import (
     cleared,
     end_kubeadm,
     is_whole,
+    members,
     order,
     purge,
     used_up,
@@ -74,7 +75,7 @@ def test_a_wrong_host_key_stops_everything(bare: Operator, ssh: Ssh, tmp_path: P
     assert "ssh-keygen" in refused.words
     assert str(forged) in refused.words
     untouched(ssh, bare.lab, "cp1", "w1")
-    assert not bare.runs()
+    assert not bare.installs()
 
 
 def test_a_host_that_does_not_answer_is_left_out_only_on_order(bare: Operator, ssh: Ssh) -> None:
@@ -83,7 +84,7 @@ def test_a_host_that_does_not_answer_is_left_out_only_on_order(bare: Operator, s
     assert "unreachable: w1" in refused.words
     assert "--limit" in refused.words
     untouched(ssh, bare.lab, "cp1")
-    assert not bare.runs()
+    assert not bare.installs()
     bare.install("--limit", "cp1").must()
     nodes = bare.json("status")["api"]["nodes"]
     assert {node["name"]: node["ready"] for node in nodes} == {"cp1": True}
@@ -104,13 +105,13 @@ def test_a_full_disk_is_seen_before_anything_is_touched(
 
 
 def test_a_disk_that_fills_up_meanwhile(bare: Operator, ssh: Ssh) -> None:
-    order(ssh, bare.lab, "w1", Fault(command="kubeadm config", kind="slow", seconds=3))
+    order(ssh, bare.lab, "w1", Fault(command="kubeadm join", kind="slow", seconds=3))
     with bare.installing() as running:
-        running.reaches("/hosts/w1/images")
+        running.reaches("/workers/w1/join", "step-waiting", "kubeadm join")
         used_up(ssh, bare.lab, "w1")
         faults.fill_disk(bare.lab, "w1")
         ended = running.ended().must(5)
-    assert "No space left on device" in ended.words
+    assert "no space left on device" in ended.words.lower()
     assert "host w1" in ended.words
     faults.free_disk(bare.lab, "w1")
     bare.install().must()
@@ -169,16 +170,49 @@ def test_a_kubeadm_that_hangs_is_given_up_with_two_interruptions(bare: Operator,
     is_whole(bare.json("status"), bare.lab)
 
 
-def test_two_runs_at_once(bare: Operator, ssh: Ssh) -> None:
-    order(ssh, bare.lab, "cp1", Fault(command="kubeadm init", kind="slow", seconds=4))
+def test_two_runs_at_once(bare: Operator) -> None:
     with bare.installing() as running:
         running.reaches("/control-planes/cp1/init", "step-waiting", "kubeadm init")
-        first = bare.runs()[0]["run_id"]
+        running.signal(signal.SIGSTOP)  # until the other one has been refused
+        first = bare.installs()[0]
+        assert first["state"] == "running"
         refused = bare.install().must(7)
-        assert first in refused.words
-        assert "pid" in refused.words
+        running.signal(signal.SIGCONT)
+        assert f"pid {first['pid']}" in refused.words
+        assert first["run_id"] in refused.words
         assert "invoke lock" in refused.words
         running.ended().must()
     assert "nothing to do" in bare.install().must().text
     is_whole(bare.json("status"), bare.lab)
-    assert len(bare.runs()) == 1
+    assert [run["state"] for run in bare.installs()] == ["done"]
+
+
+def test_an_interrupted_run_lets_the_step_end_and_is_resumed(bare: Operator, ssh: Ssh) -> None:
+    order(ssh, bare.lab, "cp1", Fault(command="kubeadm init", kind="slow", seconds=3))
+    with bare.installing() as running:
+        running.reaches("/control-planes/cp1/init", "step-waiting", "kubeadm init")
+        running.signal(signal.SIGINT)
+        ended = running.ended().must(130)
+    assert "waiting for the end of /control-planes/cp1/init" in ended.words
+    assert f"invoke install --inventory {bare.inventory}" in ended.words
+    assert bare.installs()[0]["state"] == "interrupted"
+    bare("runs.resume", "--yes").must()
+    is_whole(bare.json("status"), bare.lab)
+
+
+def test_a_worker_that_dies_while_it_joins(bare: Operator, ssh: Ssh) -> None:
+    lab = bare.lab
+    order(ssh, lab, "w1", Fault(command="kubeadm join", kind="hang", after="preflight"))
+    with bare.installing() as running:
+        running.reaches("/workers/w1/join", "step-waiting", "kubeadm join")
+        used_up(ssh, lab, "w1")
+        faults.kill(lab, "w1")
+        assert members(bare.json("status")) == {"cp1"}
+        faults.start(lab, "w1")  # its kernel says that it knows nothing of the connection
+        ended = running.ended().must(5)
+    assert "failed /workers/w1/join" in ended.words
+    assert "host w1" in ended.words
+    assert "nobody knows how" in ended.words
+    assert f"invoke install --inventory {bare.inventory}" in ended.words
+    bare.install().must()
+    is_whole(bare.json("status"), lab)

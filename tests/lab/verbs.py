@@ -158,6 +158,10 @@ class Operator:
         found: list[Line] = json.loads(self("runs.list", "--json").must().stdout)["data"]
         return found
 
+    def installs(self) -> list[Line]:
+        """The installs on record, newest first."""
+        return [run for run in self.runs() if run["kind"] == "install"]
+
     @contextmanager
     def installing(self, *arguments: str) -> Iterator[Running]:
         """Type `install` and go on while it runs; it is killed at the end if it still does."""
