@@ -86,7 +86,11 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         sandbox_image=read.maybe(
             "/etc/containerd/config.toml", parse_packages.parse_sandbox_image, None
         ),
-        kubeadm=read.maybe("kubeadm", parse_packages.parse_release, None),
+        kubeadm=read.maybe(
+            "kubeadm",
+            parse_packages.parse_release,
+            parse_packages.packaged_release(packages.get("kubeadm")),
+        ),
         kubelet=read.maybe(
             "kubelet",
             parse_packages.parse_release,

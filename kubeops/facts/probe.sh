@@ -11,7 +11,7 @@ packages='kubeadm kubelet kubectl cri-tools kubernetes-cni containerd containerd
   docker.io etcd-client etcd-server apt-transport-https ca-certificates chrony conntrack curl
   ebtables ethtool gnupg gpg iproute2 iptables kmod nftables socat systemd-timesyncd util-linux
   unattended-upgrades zstd'
-units='kubelet containerd docker ufw firewalld chrony systemd-timesyncd unattended-upgrades'
+units='kubelet containerd ufw firewalld unattended-upgrades'
 programs='apt-get dnf dpkg rpm systemctl kubeadm kubelet kubectl crictl ctr containerd runc docker
   etcd etcdctl etcdutl conntrack cp curl ebtables ethtool flock gpg ip iptables losetup modprobe
   mount nft nsenter openssl python3 setsid sha256sum socat ss sudo swapoff tar timeout tc wget zstd'
@@ -58,8 +58,8 @@ unpackaged() { # PROGRAM [PACKAGE]: it is not dpkg that knows its version
     [ ! -e "/var/lib/dpkg/info/${2-$1}.list" ] || [ "$(command -v "$1")" != "/usr/bin/$1" ]
 }
 
-# Those with a file: systemctl takes longer than the rest of this script, and as long again for every
-# three units it is asked about, known to it or not.
+# Those with a file: systemctl takes as long as half of this script, and longer with every unit it is
+# asked about, known to it or not.
 present_units() {
     for unit in $units; do
         for place in /etc/systemd/system /run/systemd/transient /run/systemd/system \
@@ -73,12 +73,12 @@ present_units() {
     done
 }
 
-# Starting a kubelet, kubectl or containerd costs more than all the rest of this script: of those
+# Starting a kubeadm, kubelet, kubectl or containerd costs more than all the rest of this script: of those
 # that came as packages dpkg tells the version.
 # shellcheck disable=SC2016,SC2086
 slow() { # [URL]
     if [ -n "${1-}" ]; then aside source source_answer "$1" & fi
-    later kubeadm kubeadm version -o short
+    ! unpackaged kubeadm || later kubeadm kubeadm version -o short
     ! unpackaged kubelet || later kubelet kubelet --version
     ! unpackaged kubectl || later kubectl kubectl version --client -o json
     ! unpackaged containerd || ! unpackaged containerd containerd.io ||
@@ -107,7 +107,9 @@ present_modules() {
 
 loadable_modules() {
     for module in overlay br_netfilter; do
-        ! modprobe --dry-run --quiet "$module" 2>/dev/null || echo "$module"
+        # What is present is not asked about again.
+        [ -d "/sys/module/$module" ] || ! modprobe --dry-run --quiet "$module" 2>/dev/null ||
+            echo "$module"
     done
 }
 
