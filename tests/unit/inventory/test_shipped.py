@@ -30,7 +30,7 @@ def test_loads(name: str, warned: int) -> None:
 
 def uncommented() -> str:
     """The example with every `#key:` that is not set in it set."""
-    return re.sub(r"^( *)#(?=[a-z_]+:)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return re.sub(r"^( *)#(?=[a-z0-9_]+:)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
 
 
 def leaves(node: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -47,7 +47,7 @@ def matches(written: tuple[str, ...], path: tuple[str, ...]) -> bool:
     )
 
 
-# Said in the text only: they cannot stand next to `source` and `passphrase_file`; and a host's `ssh`
+# Said in the text only: they cannot stand next to `source` and `passphrase_file`; a host's `ssh`
 # has the keys of `ssh`.
 ELSEWHERE = {
     ("cluster", "cni", "manifest"),
