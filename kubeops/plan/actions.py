@@ -7,6 +7,8 @@ planner that uses it, and a test of each.
 
 from dataclasses import dataclass
 
+from kubeops.plan.restore_actions import RestoreAction
+
 WORKSTATION = "workstation"
 """The host of steps that touch no host, such as rewriting the inventory."""
 
@@ -326,4 +328,5 @@ Action = (
     | PruneUpgradeBackups
     | FinishUpgrade
     | RewriteInventory
+    | RestoreAction
 )

@@ -2,6 +2,8 @@
 
 from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts
 
+_SYSTEM = frozenset({"coredns", "kube-proxy"})
+
 
 def not_yet(
     facts: ClusterFacts, *, nodes: tuple[str, ...], control_planes: tuple[str, ...]
@@ -21,6 +23,28 @@ def not_yet(
         *_nodes(facts.api, nodes),
         *_system(facts.api),
         *members_not_yet(facts.etcd, control_planes),
+    )
+
+
+def restored_not_yet(facts: ClusterFacts, *, uid: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is missing from a cluster that was restored, one line each.
+
+    Unlike `not_yet` it takes the cluster as the snapshot has it: nodes that joined later are not
+    registered in it, and there may be no CoreDNS.
+
+    Args:
+        facts: what was observed just now.
+        uid: what the kube-system namespace must have; empty when it is not known.
+        nodes: of these, those that are registered must be Ready.
+    """
+    if facts.api is None:
+        return (f"the API does not answer: {facts.api_error or 'no control plane was asked'}",)
+    if uid and facts.api.uid != uid:
+        return (f"this is cluster {facts.api.uid}, not {uid}",)
+    registered = {node.name for node in facts.api.nodes}
+    return (
+        *_nodes(facts.api, tuple(name for name in nodes if name in registered)),
+        *_unready(facts.api),
     )
 
 
@@ -59,8 +83,12 @@ def _system(api: ApiFacts) -> tuple[str, ...]:
     coredns = next((workload for workload in api.system if workload.name == "coredns"), None)
     if coredns is None:
         return ("CoreDNS is not deployed",)
+    return _unready(api)
+
+
+def _unready(api: ApiFacts) -> tuple[str, ...]:
     return tuple(
         f"{workload.name} has {workload.ready} of {workload.wanted} pods ready"
         for workload in api.system
-        if workload.name in {"coredns", "kube-proxy"} and workload.ready < workload.wanted
+        if workload.name in _SYSTEM and workload.ready < workload.wanted
     )

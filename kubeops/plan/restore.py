@@ -1,0 +1,337 @@
+"""Plans a restore onto the hosts of the cluster, one control plane or several; and its undo.
+
+Before anything is touched:
+
+1. The snapshot is fetched from the store, decrypted and compared with its manifest.
+2. It is brought to every control plane and verified there: SHA-256, what etcdutl says of it.
+3. Every control plane makes its new data directory of it, beside the present one. etcdutl
+   compares the SHA-256 inside the snapshot once more. All members get the same new token, the
+   same membership (the control planes' own names and URLs, never a manifest's `--initial-cluster`),
+   and a revision higher than any that was ever seen, everything before marked as compacted.
+4. A member that answers saves a last snapshot of the present state.
+
+Then, each on all control planes before the next begins:
+
+5. The four static pod manifests are moved out; their containers are waited for.
+6. The data directories change places; the old one is kept as `DIRECTORY.before-restore-TIME`.
+7. etcd's manifests go back, at the same time: alone a member would wait for the others for ever.
+   All members are healthy, are the control planes, have no alarm, the same hashKV, the revision.
+8. API servers, until each is ready; then controller managers and schedulers.
+9. Kubelets that do not renew their lease within a deadline are restarted; the others are left alone.
+10. The identity of the cluster and its convergence are verified, and the attempt is closed.
+
+Every control plane keeps a mark of how far it is (`model.restoring`), written before anything is
+touched. A run that was killed is continued from these by the same command, or undone:
+
+U1. All control planes are stopped, as in 5.
+U2. The data directories change places back; the one of the restore is kept as
+    `DIRECTORY.undone-restore-TIME`.
+U3. All four manifests go back: what was broken before the restore must come back as it was, too.
+    Then as 9 and 10; the revision is lower than what kubelets have seen, so all are restarted.
+
+An undo of what has touched nothing only removes what was prepared.
+"""
+
+from collections.abc import Callable, Sequence
+
+from kubeops.model.bundle import Bundle
+from kubeops.model.desired import Cluster
+from kubeops.model.observed import ClusterFacts
+from kubeops.model.restoring import Phase, RestoreFacts
+from kubeops.plan.actions import WORKSTATION, Action
+from kubeops.plan.model import Lane, Plan, Step, Wave
+from kubeops.plan.restore_actions import (
+    AwaitMembers,
+    AwaitRestored,
+    CloseAttempt,
+    FetchBundle,
+    ForgetBundle,
+    KeepPresent,
+    RestoreData,
+    ResyncNode,
+    StageSnapshot,
+    StartStaticPods,
+    StopControlPlane,
+    SwapData,
+    SwapDataBack,
+)
+from kubeops.plan.restore_checks import check_restore, check_undo
+from kubeops.plan.restore_targets import Attempt, Target, restoring, undoing
+
+CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
+HOSTS_AT_ONCE = 32
+
+
+def plan_restore(
+    desired: Cluster,
+    facts: ClusterFacts,
+    more: RestoreFacts,
+    *,
+    bundle: Bundle,
+    authority: str,
+    accepted: tuple[str, ...] = (),
+) -> Plan:
+    """Return the plan that makes the cluster what it was when `bundle` was taken.
+
+    Args:
+        desired: the inventory.
+        facts: what was observed.
+        more: what only a restore asks.
+        bundle: what is restored; it need not be proven.
+        authority: SHA-256 of the bundle's ca.crt; empty when it holds none.
+        accepted: checks whose acceptable findings the operator accepts.
+    """
+    attempt = restoring(desired, facts, more, bundle)
+    return Plan(
+        kind="restore",
+        cluster=desired.name,
+        summary=f"{bundle.name}, revision {bundle.revision}, of {bundle.taken:%Y-%m-%d %H:%M} UTC",
+        waves=_present(
+            *_prepare(attempt, bundle),
+            _keep(attempt, facts, more),
+            *_exchange(attempt, undo=False),
+            *_start(attempt),
+            *_verify(attempt, desired, facts, uid=bundle.kube_system_uid, undo=False),
+        ),
+        findings=check_restore(desired, facts, more, attempt, bundle=bundle, authority=authority),
+        accepted=accepted,
+        done=_done(attempt),
+        rehearsal=facts.rehearsal,
+    )
+
+
+def plan_undo(
+    desired: Cluster,
+    facts: ClusterFacts,
+    more: RestoreFacts,
+    *,
+    accepted: tuple[str, ...] = (),
+) -> Plan:
+    """Return the plan that puts back what was there before the newest attempt to restore."""
+    newest = undoing(desired, facts, more)
+    attempt = newest.marked
+    if attempt.touched:
+        waves = _present(
+            *_exchange(attempt, undo=True),
+            *_start_old(attempt),
+            *_verify(attempt, desired, facts, uid="", undo=True),
+        )
+    else:
+        waves = _present(_close(attempt, Phase.UNDONE, "remove what was prepared"))
+    return Plan(
+        kind="undo-restore",
+        cluster=desired.name,
+        summary=f"what was there before restore {attempt.id}" if attempt.id else "nothing",
+        waves=waves,
+        findings=check_undo(desired, facts, more, newest),
+        accepted=accepted,
+        done=_done(attempt),
+        rehearsal=facts.rehearsal,
+    )
+
+
+Make = Callable[[Target], tuple[str, Action]]
+
+
+def _prepare(attempt: Attempt, bundle: Bundle) -> tuple[Wave, ...]:
+    """Fetch, stage and restore beside, where that is not done yet."""
+    behind = [target for target in attempt.targets if not target.is_beyond(Phase.STAGED)]
+    pending = [target for target in attempt.targets if not target.is_beyond(Phase.RESTORED)]
+    lanes = tuple(
+        Lane(
+            name=target.name,
+            steps=(
+                *(
+                    (_step("prepare", target.name, "stage", *_stage(attempt, target, bundle)),)
+                    if target in behind
+                    else ()
+                ),
+                _step("prepare", target.name, "data", *_data(attempt, target, bundle)),
+            ),
+        )
+        for target in pending
+    )
+    prepare = _wide("prepare", "verify the snapshot everywhere, restore it beside the data", lanes)
+    if not behind:
+        return (prepare,)
+    fetch = FetchBundle(bundle=bundle.name, proven=bundle.proven)
+    forget = ForgetBundle(bundle=bundle.name)
+    return (
+        _single("fetch", "fetch the backup", WORKSTATION, f"fetch {bundle.name}", fetch),
+        prepare,
+        _single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget),
+    )
+
+
+def _stage(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[str, Action]:
+    return "copy the snapshot and verify it", StageSnapshot(
+        attempt=attempt.id,
+        bundle=bundle.name,
+        sha256=bundle.snapshot.plain_sha256,
+        revision=bundle.revision,
+        etcd=bundle.etcd,
+        begins=attempt.begins,
+        data=target.data,
+    )
+
+
+def _data(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[str, Action]:
+    return f"restore into a new directory beside {target.data}", RestoreData(
+        attempt=attempt.id,
+        sha256=bundle.snapshot.plain_sha256,
+        member=target.member,
+        peers=target.peers,
+        members=attempt.members,
+        token=attempt.token,
+        bump=attempt.begins - bundle.revision,
+    )
+
+
+def _keep(attempt: Attempt, facts: ClusterFacts, more: RestoreFacts) -> Wave | None:
+    """Save the present state on a member that answers; else on one that listens, if it can."""
+    if attempt.touched:
+        return None
+    names = [target.name for target in attempt.targets]
+    if facts.etcd is not None and facts.etcd.asked in names:
+        host, required = facts.etcd.asked, True
+    else:
+        host, required = next((name for name in names if more.hosts[name].serving), ""), False
+    if not host:
+        return None
+    keep = KeepPresent(attempt=attempt.id, required=required)
+    return _single("keep", "save the present state", host, "save a last snapshot, kept here", keep)
+
+
+def _exchange(attempt: Attempt, *, undo: bool) -> tuple[Wave, ...]:
+    """Stop everywhere, then have the data directories change places."""
+    stopping = Phase.UNDO_STOPPING if undo else Phase.STOPPING
+
+    def stop(_target: Target) -> tuple[str, Action]:
+        action = StopControlPlane(attempt=attempt.id, phase=stopping)
+        return "move the static pods out, wait for their end", action
+
+    def swap(target: Target) -> tuple[str, Action]:
+        if undo:
+            return f"put the old data back into {target.data}", SwapDataBack(attempt=attempt.id)
+        return f"put the restored data into {target.data}", SwapData(attempt=attempt.id)
+
+    swapped = Phase.UNDO_SWAPPED if undo else Phase.SWAPPED
+    return (
+        _on_all(attempt, stopping, "stop", "stop the control plane everywhere", stop),
+        _on_all(attempt, swapped, "swap", "exchange the data directories", swap),
+    )
+
+
+def _start(attempt: Attempt) -> tuple[Wave | None, ...]:
+    """Start the restored etcd, all members at once; when it is whole, what depends on it."""
+    members = _members(attempt, revision=attempt.begins)
+    return (
+        _put_back(attempt, Phase.ETCD, "etcd", "start etcd everywhere at once", "etcd"),
+        members,
+        _put_back(attempt, Phase.API, "api", "start the API servers", "kube-apiserver"),
+        _put_back(attempt, Phase.CONTROLLERS, "controllers", "start the rest", *CONTROLLERS),
+    )
+
+
+def _start_old(attempt: Attempt) -> tuple[Wave | None, ...]:
+    """Start everything at once: what was broken before the restore must come back as well."""
+    pods = ("etcd", "kube-apiserver", *CONTROLLERS)
+    return (
+        _put_back(attempt, Phase.UNDO_STARTED, "start", "start everything again", *pods),
+        _members(attempt, revision=0),
+    )
+
+
+def _members(attempt: Attempt, *, revision: int) -> Wave | None:
+    if not attempt.targets:
+        return None
+    members = AwaitMembers(
+        control_planes=tuple(target.member for target in attempt.targets), revision=revision
+    )
+    first = attempt.targets[0].name
+    return _single("members", "etcd is whole", first, "wait for members that agree", members)
+
+
+def _verify(
+    attempt: Attempt, desired: Cluster, facts: ClusterFacts, *, uid: str, undo: bool
+) -> tuple[Wave | None, ...]:
+    """Bring the kubelets along, verify, close the attempt."""
+    if not attempt.targets:
+        return ()
+    nodes = tuple(host.name for host in desired.hosts if host.name in facts.hosts)
+    first = attempt.targets[0].name
+    title = "restart the kubelet" if undo else "see that the kubelet goes on"
+
+    def resync(name: str) -> Action:
+        return ResyncNode(node=name, via=first, always=undo)
+
+    lanes = tuple(
+        Lane(
+            name=name,
+            steps=(_step("resync", name, "", title, resync(name)),),
+        )
+        for name in nodes
+    )
+    restored = AwaitRestored(uid=uid, nodes=nodes)
+    return (
+        _wide("resync", "kubelets go on with the cluster as it is now", lanes),
+        _single("verify", "verify the cluster", first, "identity and convergence", restored),
+        _close(attempt, Phase.UNDONE if undo else Phase.DONE, "note that it is done"),
+    )
+
+
+def _close(attempt: Attempt, phase: Phase, title: str) -> Wave:
+    def close(_target: Target) -> tuple[str, Action]:
+        return title, CloseAttempt(attempt=attempt.id, phase=phase)
+
+    return _on_all(attempt, phase, "close", title, close)
+
+
+def _put_back(attempt: Attempt, phase: Phase, name: str, title: str, *pods: str) -> Wave:
+    def start(_target: Target) -> tuple[str, Action]:
+        action = StartStaticPods(attempt=attempt.id, phase=phase, pods=pods)
+        return f"put back the manifest of {', '.join(pods)}", action
+
+    return _on_all(attempt, phase, name, title, start)
+
+
+def _on_all(attempt: Attempt, phase: Phase, name: str, title: str, make: Make) -> Wave:
+    """One step on every control plane that is not beyond `phase`, all at once."""
+    lanes = tuple(
+        Lane(name=target.name, steps=(_step(name, target.name, "", *make(target)),))
+        for target in attempt.targets
+        if not target.is_beyond(phase)
+    )
+    return _wide(name, title, lanes)
+
+
+def _wide(name: str, title: str, lanes: Sequence[Lane]) -> Wave:
+    """A wave whose lanes all run, whatever becomes of the others."""
+    return Wave(
+        name=name,
+        title=title,
+        lanes=tuple(lanes),
+        at_once=max(1, min(len(lanes), HOSTS_AT_ONCE)),
+        failure_budget=max(1, len(lanes)),
+    )
+
+
+def _single(name: str, title: str, host: str, step: str, action: Action) -> Wave:
+    return _wide(name, title, (Lane(name=host, steps=(_step(name, host, "", step, action),)),))
+
+
+def _step(wave: str, host: str, name: str, title: str, action: Action) -> Step:
+    path = "/".join(part for part in (wave, host, name) if part)
+    return Step(id=f"/{path}", host=host, title=title, action=action)
+
+
+def _present(*waves: Wave | None) -> tuple[Wave, ...]:
+    return tuple(wave for wave in waves if wave is not None and wave.lanes)
+
+
+def _done(attempt: Attempt) -> tuple[str, ...]:
+    return tuple(
+        f"{target.name}: {target.mark.phase} (attempt {attempt.id})"
+        for target in attempt.targets
+        if target.mark is not None
+    )
