@@ -1,0 +1,13 @@
+import pytest
+
+from kubeops.handlers import observe
+from tests.unit.handlers.values import Bench
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A cluster of cp1 to cp3, w1 and w2; what is observed of it is what the bench was told."""
+    made = Bench()
+    monkeypatch.setattr(observe, "gather_host", lambda name, *_, **__: made.see_host(name))
+    monkeypatch.setattr(observe, "gather_from", lambda name, *_, **__: made.see_cluster(name))
+    return made

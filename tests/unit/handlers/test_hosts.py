@@ -1,0 +1,41 @@
+from kubeops.engine.context import DONE, NEEDED
+from kubeops.handlers.hosts import CONFIGURE_KERNEL, DISABLE_SWAP
+from kubeops.plan.actions import ConfigureKernel, DisableSwap
+from kubeops.plan.hosts import MODULES, SYSCTLS
+from kubeops.transport.fake import writing
+from tests.unit.handlers.values import Bench, put
+from tests.unit.plan.values import bare
+
+KERNEL = ConfigureKernel(modules=MODULES, sysctls=SYSCTLS)
+MODULES_FILE = "/etc/modules-load.d/kubernetes.conf"
+SYSCTL_FILE = "/etc/sysctl.d/90-kubernetes.conf"
+
+
+def test_the_kernel_is_configured_for_now_and_for_every_boot(bench: Bench) -> None:
+    host = bench.runner("w1")
+    host.on(writing(MODULES_FILE), stdout="changed")
+    host.on(writing(SYSCTL_FILE), stdout="changed")
+    host.on(("modprobe",))
+    host.on(("sysctl",))
+
+    CONFIGURE_KERNEL.apply(KERNEL, bench.context("w1"))
+
+    assert bench.done("w1") == [
+        put(MODULES_FILE),
+        put(SYSCTL_FILE),
+        "modprobe --all overlay br_netfilter",
+        f"sysctl --load {SYSCTL_FILE}",
+    ]
+    assert b"net.ipv4.ip_forward = 1" in (host.commands[1].stdin or b"")
+
+
+def test_a_prepared_host_is_asked_once_and_left_alone(bench: Bench) -> None:
+    bench.hosts["w1"] = [bench.prepared("w1")]
+    assert CONFIGURE_KERNEL.check(KERNEL, bench.context("w1")) == DONE
+    assert DISABLE_SWAP.check(DisableSwap(), bench.context("w1")) == DONE
+    assert bench.done("w1") == []
+
+
+def test_a_bare_host_needs_its_kernel_configured(bench: Bench) -> None:
+    bench.hosts["w1"] = [bare(bench.desired.host("w1"))]
+    assert CONFIGURE_KERNEL.check(KERNEL, bench.context("w1")) == NEEDED

@@ -1,0 +1,47 @@
+import pytest
+
+from kubeops.engine.context import DONE, Check, State
+from kubeops.errors import FactsError, StepError, TransportError
+from kubeops.handlers import observe
+from kubeops.handlers.observe import check_prepared, etcd_facts, host_facts, nodes
+from kubeops.model.observed import Unreachable
+from kubeops.plan.actions import DisableSwap
+from tests.unit.handlers.values import Bench
+from tests.unit.plan.values import observed
+
+
+def test_a_host_that_is_not_reached_is_no_answer(bench: Bench) -> None:
+    bench.hosts["w1"] = [Unreachable(host="w1", reason="w1: no route", hint="ping 10.0.0.31")]
+    with pytest.raises(TransportError, match="w1: no route") as raised:
+        host_facts(bench.context("w1"))
+    assert (raised.value.host, raised.value.hint) == ("w1", "ping 10.0.0.31")
+
+
+def test_an_etcd_that_does_not_answer_is_named(bench: Bench) -> None:
+    bench.clusters["cp2"] = [observed(bench.desired)]
+    with pytest.raises(StepError, match="etcd does not answer on cp2"):
+        etcd_facts(bench.context("cp1"), via="cp2")
+
+
+@pytest.mark.parametrize("text", ["", "not JSON", "{}", '{"items": [{"kind": "Node"}]}'])
+def test_nodes_that_cannot_be_understood_are_a_surprise(bench: Bench, text: str) -> None:
+    bench.runner("cp1").on(("kubectl",), stdout=text)
+    with pytest.raises(FactsError, match="cp1: nodes cannot be understood"):
+        nodes(bench.context("w1"), via="cp1")
+
+
+def test_a_host_that_cannot_be_understood_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprise(*_: object, **__: object) -> None:
+        raise FactsError(host="w1", section="/proc/swaps", reason="it has no header")
+
+    monkeypatch.setattr(observe, "gather_host", surprise)
+    assert check_prepared(DisableSwap(), bench.context("w1")) == Check(
+        State.UNKNOWN, "w1: /proc/swaps cannot be understood: it has no header"
+    )
+
+
+def test_the_planners_own_predicate_is_asked(bench: Bench) -> None:
+    bench.hosts["w1"] = [bench.prepared("w1")]
+    assert check_prepared(DisableSwap(), bench.context("w1")) == DONE

@@ -1,0 +1,126 @@
+"""A step's surroundings for tests of handlers: scripted hosts, scripted facts, our own clock."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kubeops.engine.context import StepContext
+from kubeops.engine.gates import Gate, wait_until
+from kubeops.handlers import etcd, hosts, kubeadm, packages, reset, runtime
+from kubeops.model.desired import Cluster
+from kubeops.model.observed import ClusterFacts, HostFacts, Unreachable
+from kubeops.transport import files
+from kubeops.transport.base import Command
+from kubeops.transport.fake import FakeRunner, FakeTransport
+from tests.unit.engine.support import FakeClock
+from tests.unit.plan.values import cluster, prepared
+
+T = TypeVar("T")
+
+SCRIPTS = {
+    etcd._ETCDCTL: "etcdctl",
+    hosts._SWAP_OFF: "swap-off",
+    kubeadm._MARKED: "marked",
+    kubeadm._PIPED: "piped",
+    packages._FETCH_KEY: "fetch-key",
+    reset._MANIFESTS_ASIDE: "manifests-aside",
+    reset._RUNNING: "running",
+    reset._DATA_ASIDE: "data-aside",
+    reset._NETWORK: "network",
+    runtime._KUBEADM_OF: "kubeadm-of",
+}
+
+
+@dataclass
+class Bench:
+    """Everything a handler may touch.
+
+    `hosts` and `clusters` hold what is seen of a host, and from a control plane, one look after the
+    other; the last one stays.
+    """
+
+    desired: Cluster = field(default_factory=cluster)
+    clock: FakeClock = field(default_factory=FakeClock)
+    said: list[str] = field(default_factory=list)
+    remembered: dict[str, object] = field(default_factory=dict)
+    hosts: dict[str, list[HostFacts | Unreachable]] = field(default_factory=dict)
+    clusters: dict[str, list[ClusterFacts]] = field(default_factory=dict)
+    transport: FakeTransport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transport = FakeTransport([host.name for host in self.desired.hosts])
+
+    def runner(self, host: str) -> FakeRunner:
+        return self.transport.runner(host)
+
+    def context(self, host: str) -> StepContext:
+        return StepContext(
+            desired=self.desired,
+            host=host,
+            transport=self.transport,
+            progress=self.said.append,
+            remember=self.remembered.__setitem__,
+            recall=self.remembered.get,
+            clock=self.clock,
+        )
+
+    def prepared(self, host: str) -> HostFacts:
+        """The facts of a host on which kubeadm may start."""
+        return prepared(self.desired.host(host), self.desired)
+
+    def done(self, host: str) -> list[str]:
+        """What was done on the host, one line per command."""
+        return [spoken(command) for command in self.runner(host).commands]
+
+    def await_gate(self, gate: Gate | None, *, timeout: float = 3.0) -> None:
+        """Wait for a handler's gate, not for as long as it would."""
+        assert gate is not None
+        short = Gate(
+            name=gate.name,
+            look=gate.look,
+            timeout=timeout,
+            successes=gate.successes,
+            interval=gate.interval,
+        )
+        wait_until(short, clock=self.clock, progress=self.said.append)
+
+    def see_host(self, name: str) -> HostFacts | Unreachable:
+        return _next(self.hosts[name])
+
+    def see_cluster(self, name: str) -> ClusterFacts:
+        return _next(self.clusters[name])
+
+
+def _next(looks: list[T]) -> T:
+    return looks.pop(0) if len(looks) > 1 else looks[0]
+
+
+def spoken(command: Command) -> str:
+    """The command on one line; constant scripts by the names they have here."""
+    argv = command.argv
+    if argv[:2] == ("sh", "-c"):
+        return shlex.join(argv[3:5])
+    if argv[:2] == ("sh", "-euc"):
+        return shlex.join((SCRIPTS[argv[2]], *argv[4:]))
+    return shlex.join(argv)
+
+
+def script(text: str) -> Callable[[Command], bool]:
+    """Fits a command that runs the constant script `text`."""
+
+    def fits(command: Command) -> bool:
+        return command.argv[:3] == ("sh", "-euc", text)
+
+    fits.__doc__ = f"the script {SCRIPTS[text]}"
+    return fits
+
+
+def put(path: str) -> str:
+    """What `spoken` says of a file that is written."""
+    return f"{files.PUT} {path}"
+
+
+def check(path: str) -> str:
+    """What `spoken` says of a file that is compared."""
+    return f"{files.CHECK} {path}"
