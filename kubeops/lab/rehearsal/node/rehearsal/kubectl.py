@@ -63,7 +63,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "certificate": ("kubectl_misc:certificate", ""),
     "config": ("kubectl_misc:config", f"{_PRINT} raw minify"),
     "auth": ("kubectl_misc:auth", "all-namespaces/A quiet/q subresource="),
-    "api-resources": ("kubectl_misc:api_resources", f"{_PRINT} no-headers"),
+    "api-resources": ("kubectl_misc:api_resources", f"{_PRINT} no-headers verbs="),
     "api-versions": ("kubectl_misc:api_versions", ""),
 }
 
