@@ -5,11 +5,14 @@ Removal follows etcd's own rule: of the n-1 members that remain, a majority must
 """
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
+from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import StepError
-from kubeops.handlers.observe import cluster_facts, etcd_facts
+from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts
 from kubeops.handlers.tools import shell
 from kubeops.model.observed import EtcdFacts, EtcdMember
 from kubeops.plan.actions import RemoveEtcdMember
+
+SETTLE_TIMEOUT = 60
 
 _ETCDCTL = """
 manifest=/etc/kubernetes/manifests/etcd.yaml
@@ -87,4 +90,23 @@ def _remove(action: RemoveEtcdMember, context: StepContext) -> None:
     remove_stale_member(context, via=context.host, node=action.node)
 
 
-REMOVE_ETCD_MEMBER = Handler(check=_check, apply=_remove)
+def _settled(_action: RemoveEtcdMember, context: StepContext) -> Gate:
+    """Pass when the others serve the API again: the leader that leaves takes requests with it."""
+
+    def look() -> Reading:
+        trouble = api_trouble(context)
+        if trouble:
+            return Reading(ok=False, text=trouble)
+        members = etcd_facts(context, via=context.host).members
+        silent = [member.name for member in members if not member.healthy]
+        if not any(member.leader for member in members):
+            return Reading(ok=False, text="etcd has no leader")
+        return Reading(
+            ok=not silent,
+            text=f"{', '.join(silent)} not healthy" if silent else "etcd has a leader",
+        )
+
+    return Gate(name="etcd without the member", look=look, timeout=SETTLE_TIMEOUT)
+
+
+REMOVE_ETCD_MEMBER = Handler(check=_check, apply=_remove, gate=_settled)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.errors import CommandError
 from kubeops.handlers.observe import check_prepared, host_facts
 from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
 from kubeops.model.event import REHEARSAL
@@ -22,7 +23,14 @@ from kubeops.plan.actions import (
     InstallPrerequisites,
     UpgradeKubeadm,
 )
-from kubeops.plan.hosts import HELD_PACKAGES, KEYRING, PINNED_PACKAGES, satisfied, source_file
+from kubeops.plan.hosts import (
+    HELD_PACKAGES,
+    KEYRING,
+    PINNED_PACKAGES,
+    SOURCE_LIST,
+    satisfied,
+    source_file,
+)
 from kubeops.transport.base import Command
 from kubeops.transport.files import put
 
@@ -58,6 +66,8 @@ _LOCKED = (
     "frontend lock was locked",
 )
 """What apt-get and dpkg say, in every release, when another one is at work."""
+_OUTDATED = ("Hash Sum mismatch", "404", "was not found", "Unable to locate package")
+"""What apt-get says when the source is another than the one it read, maybe days ago."""
 
 
 def run_apt(command: Command, context: StepContext, *, hint: str = "") -> None:
@@ -107,38 +117,48 @@ def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
     unread = replace(source, path="/etc/apt/kubernetes.list.unread")
     put(context.runner, unread)
     context.progress("reading the package source")
+    _read_source(unread.path, context, hint=f"From the host: curl -v {action.url}InRelease")
+    context.run(Command(argv=("mv", unread.path, source.path)))
+
+
+def _read_source(path: str, context: StepContext, *, hint: str = "") -> None:
+    """Have apt read the package source described in the file `path`, and no other."""
     run_apt(
         apt_get(
             "update",
             "-o",
             "APT::Update::Error-Mode=any",
             "-o",
-            f"Dir::Etc::sourcelist={unread.path}",
+            f"Dir::Etc::sourcelist={path}",
             "-o",
             "Dir::Etc::sourceparts=-",
             "-o",
             "APT::Get::List-Cleanup=0",
         ),
         context,
-        hint=f"From the host: curl -v {action.url}InRelease",
+        hint=hint,
     )
-    context.run(Command(argv=("mv", unread.path, source.path)))
 
 
 def _install_packages(action: InstallPackages, context: StepContext) -> None:
     run_apt(Command(argv=("dpkg", "--configure", "-a"), timeout=300), context)
     context.progress("apt-get install")
-    run_apt(
-        apt_get(
-            "install",
-            "--allow-change-held-packages",
-            "--no-install-recommends",
-            *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
-            "cri-tools",
-        ),
-        context,
-        hint="What the source offers, on the host: apt-cache madison kubeadm",
+    install = apt_get(
+        "install",
+        "--allow-change-held-packages",
+        "--no-install-recommends",
+        *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
+        "cri-tools",
     )
+    hint = "What the source offers, on the host: apt-cache madison kubeadm"
+    try:
+        run_apt(install, context, hint=hint)
+    except CommandError as error:
+        if not any(words in error.output for words in _OUTDATED):
+            raise
+        context.progress("reading the package source, which has changed since it was read")
+        _read_source(SOURCE_LIST, context, hint=hint)
+        run_apt(install, context, hint=hint)
     context.run(Command(argv=("apt-mark", "hold", *HELD_PACKAGES)))
     told = context.run(Command(argv=("kubeadm", "version", "-o", "short"), root=False))
     installed = KubeVersion.parse(told.stdout)

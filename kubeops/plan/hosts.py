@@ -36,6 +36,7 @@ PREREQUISITES = ("ca-certificates", "conntrack", "curl", "ethtool", "iptables", 
 PINNED_PACKAGES = ("kubeadm", "kubectl", "kubelet")
 HELD_PACKAGES = (*PINNED_PACKAGES, "cri-tools", "kubernetes-cni")
 KEYRING = "/etc/apt/keyrings/kubernetes.asc"
+SOURCE_LIST = "/etc/apt/sources.list.d/kubernetes.list"
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 
 
@@ -64,7 +65,7 @@ def kernel_files(action: ConfigureKernel) -> tuple[File, File]:
 def source_file(action: AddPackageSource) -> File:
     """The apt source of one minor release."""
     text = render("kubernetes.list.j2", minor=action.minor, url=action.url, keyring=KEYRING)
-    return File(path="/etc/apt/sources.list.d/kubernetes.list", content=text.encode())
+    return File(path=SOURCE_LIST, content=text.encode())
 
 
 def runtime_file(*, containerd: str, sandbox_image: str) -> File:

@@ -110,6 +110,22 @@ def test_a_version_the_source_lacks_says_how_to_see_what_it_has(bench: Bench) ->
     assert "was not found" in raised.value.output
 
 
+def test_a_source_that_has_changed_since_it_was_read_is_read_again(bench: Bench) -> None:
+    """Without that a host whose index is days old could never be finished by the same command."""
+    host = bench.runner("w1")
+    host.on(("dpkg",))
+    host.on(("env",), status=100, stderr="E: Failed to fetch x.deb  Hash Sum mismatch", times=1)
+    host.on(("env",))
+    host.on(("apt-mark",))
+    host.on(("kubeadm",), stdout="v1.35.4\n")
+
+    INSTALL_PACKAGES.apply(PACKAGES, bench.context("w1"))
+
+    again = bench.done("w1")
+    assert again[1] == again[3] == INSTALL
+    assert f"-o Dir::Etc::sourcelist={LIST}" in again[2]
+
+
 @pytest.mark.parametrize(
     "words",
     [
