@@ -132,6 +132,9 @@ class Operator:
         for name, more in (hosts or {}).items():
             document["hosts"][name].update(more)
         self.inventory.write_text(yaml.safe_dump(document, sort_keys=False))
+        config = self.directory / ".ssh" / "config"
+        config.parent.mkdir(mode=0o700, exist_ok=True)
+        config.write_text("Host *\n  ConnectTimeout 2\n")
 
     def __call__(self, verb: str, *arguments: str, program: str = "invoke") -> Ended:
         """Type a verb and wait for its end."""
