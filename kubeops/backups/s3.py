@@ -5,7 +5,7 @@ never in the inventory.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,7 +67,8 @@ class S3Store:
             with self._explained():
                 upload.complete()
         except BaseException:
-            with self._explained():
+            # If the store does not take that either, `sweep` does it later.
+            with suppress(StoreError), self._explained():
                 upload.abort()
             raise
 
