@@ -20,7 +20,7 @@ def render(name: str, /, **values: object) -> str:
 def _environment() -> Environment:
     package = Path(__file__).parent
     places = (package / "templates", package.parent / "templates")  # installed; in a checkout
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(places),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -28,3 +28,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - YAML, TOML and INI, never HTML
     )
+    # As a text whatever JSON has no word for; a value that was not given refuses to become one.
+    environment.policies["json.dumps_kwargs"] = {"default": str}
+    return environment

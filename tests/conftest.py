@@ -20,7 +20,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         path = folder / name
         shown = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
         if request.config.getoption("--update-golden"):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(shown, encoding="utf-8")
         assert path.exists(), f"{path} is missing: run pytest with --update-golden and read it"
         assert shown == path.read_text(encoding="utf-8")
