@@ -98,13 +98,8 @@ def _settled(_action: RemoveEtcdMember, context: StepContext) -> Gate:
         if trouble:
             return Reading(ok=False, text=trouble)
         members = etcd_facts(context, via=context.host).members
-        silent = [member.name for member in members if not member.healthy]
-        if not any(member.leader for member in members):
-            return Reading(ok=False, text="etcd has no leader")
-        return Reading(
-            ok=not silent,
-            text=f"{', '.join(silent)} not healthy" if silent else "etcd has a leader",
-        )
+        leads = any(member.leader and member.healthy for member in members)
+        return Reading(ok=leads, text="etcd has a leader" if leads else "etcd has no leader")
 
     return Gate(name="etcd without the member", look=look, timeout=SETTLE_TIMEOUT)
 

@@ -90,6 +90,25 @@ def test_the_member_is_removed_by_its_id_through_the_steps_host(bench: Bench) ->
     assert bench.done("cp1") == ["etcdctl member remove id3"]
 
 
+def test_the_next_step_waits_until_those_who_stay_have_a_leader(bench: Bench) -> None:
+    """One that is not healthy is no reason to wait: it may have been so before."""
+    electing = etcd("+-")
+    led = replace(electing.members[0], leader=True)
+    elected = replace(electing, members=(led, electing.members[1]))
+    bench.clusters["cp1"] = [seen(bench, electing), seen(bench, elected)]
+    host = bench.runner("cp1")
+    host.on(("kubectl",), status=1, stderr="etcdserver: leader changed", times=1)
+    host.on(("kubectl",))
+
+    bench.await_gate(REMOVE_ETCD_MEMBER.gate(REMOVE, bench.context("cp1")))
+
+    assert [line.rpartition("member: ")[2] for line in bench.said] == [
+        "its API server: etcdserver: leader changed",
+        "etcd has no leader",
+        "etcd has a leader",
+    ]
+
+
 def test_a_member_that_is_gone_is_done(bench: Bench) -> None:
     bench.clusters["cp1"] = [seen(bench, etcd("++"))]
     assert REMOVE_ETCD_MEMBER.check(REMOVE, bench.context("cp1")) == DONE
