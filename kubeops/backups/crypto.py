@@ -4,7 +4,8 @@ Two ways: to public keys (`age1...`, or ssh-ed25519 and ssh-rsa), or to a key pa
 the bundle and stored beside its parts as key.age, encrypted with a passphrase.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +62,9 @@ class Sealer:
         """Write all of `source` to `sink`, encrypted."""
         if self.sealing is Sealing.NONE:
             pump(source, sink)
-        else:
-            pyrage.encrypt_io(source, sink, [_recipient(text) for text in self.recipients])
+            return
+        with _guarded(source, sink) as guard:
+            pyrage.encrypt_io(guard, guard, [_recipient(text) for text in self.recipients])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +82,15 @@ class Opener:
         if not self.identities:
             pump(source, sink)
             return
-        guard = _Guard(source, sink)
         try:
-            pyrage.decrypt_io(guard, guard, list(self.identities))
+            with _guarded(source, sink) as guard:
+                pyrage.decrypt_io(guard, guard, list(self.identities))
         except pyrage.DecryptError as error:
             raise UntrustedSnapshotError(
                 f"no key of ours opens it ({error})",
                 hint="backup.encrypt.identity_file must hold a key that it was encrypted to.",
             ) from error
-        except OSError as error:
-            # pyrage has the same exception for its own trouble and for that of source and sink.
-            if guard.failed is not None:
-                raise guard.failed from None
+        except _BrokenError as error:
             raise UntrustedSnapshotError(f"its encryption does not hold: {error}") from error
 
 
@@ -146,25 +145,43 @@ def pump(source: Source, sink: Sink) -> None:
         sink.write(piece)
 
 
+class _BrokenError(Exception):
+    """pyrage met something that is not as it should be, in what it was given to read."""
+
+
+@contextmanager
+def _guarded(source: Source, sink: Sink) -> Iterator["_Guard"]:
+    """Pass on what `source` and `sink` raise: pyrage dresses it up as an exception of its own."""
+    guard = _Guard(source, sink)
+    try:
+        yield guard
+    except BaseException as error:
+        if guard.failed is not None:
+            raise guard.failed from None
+        if isinstance(error, OSError):
+            raise _BrokenError(str(error)) from error
+        raise
+
+
 class _Guard:
     """Source and sink in one that remember what they raised."""
 
     def __init__(self, source: Source, sink: Sink) -> None:
         self._source = source
         self._sink = sink
-        self.failed: Exception | None = None
+        self.failed: BaseException | None = None
 
     def read(self, size: int, /) -> bytes:
         try:
             return self._source.read(size)
-        except Exception as error:
+        except BaseException as error:
             self.failed = error
             raise
 
     def write(self, data: bytes, /) -> int:
         try:
             return self._sink.write(data)
-        except Exception as error:
+        except BaseException as error:
             self.failed = error
             raise
 
