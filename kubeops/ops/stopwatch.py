@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from threading import Lock
 
 from kubeops.model.event import Event, Kind
@@ -20,9 +21,8 @@ class _Running:
 
     def waits(self) -> tuple[Wait, ...]:
         """Each thing the step said lasted until it said the next, or ended."""
-        ends = [at for at, _ in self.told[1:]] + [self.last]
         seconds: dict[str, float] = {}
-        for (at, text), end in zip(self.told, ends, strict=True):
+        for (at, text), (end, _) in pairwise((*self.told, (self.last, ""))):
             seconds[text] = seconds.get(text, 0.0) + (end - at).total_seconds()
         return tuple(Wait(text=text, seconds=round(took, 1)) for text, took in seconds.items())
 
