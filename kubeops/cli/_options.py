@@ -1,6 +1,7 @@
 """Options of verbs: declared once with their help, parsed once into typed values."""
 
 import difflib
+import keyword
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -38,8 +39,9 @@ class Option:
 
     @property
     def attribute(self) -> str:
-        """The name of the parameter that receives the value."""
-        return self.name.replace("-", "_")
+        """The name of the parameter that receives the value; `from_` for what Python reserves."""
+        name = self.name.replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def is_switch(self) -> bool:

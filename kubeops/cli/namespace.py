@@ -4,10 +4,10 @@ from types import ModuleType
 
 from invoke.collection import Collection
 
-from kubeops.cli import cluster, demo, dev, inventory, lab, lock, runs, upgrade, verify
+from kubeops.cli import cluster, demo, dev, inventory, lab, lock, restore, runs, upgrade, verify
 from kubeops.cli._app import Verb
 
-NOUNS = (cluster, upgrade, verify, inventory, runs, lock, lab, demo, dev)
+NOUNS = (cluster, upgrade, restore, verify, inventory, runs, lock, lab, demo, dev)
 """Modules that declare verbs. Top-level verbs may live in any of them."""
 
 

@@ -1,6 +1,8 @@
 """Observes what only a restore asks of control planes: marks, tools, disks. One round trip each."""
 
+import json
 import re
+from collections.abc import Mapping
 
 from kubeops.errors import CommandError, TransportError, UnknownOutcomeError
 from kubeops.facts.probe import script, split
@@ -49,6 +51,18 @@ def gather_restore(desired: Cluster, facts: ClusterFacts, transport: Transport) 
 
     answers = [outcome.value for outcome in each(names, ask, at_once=AT_ONCE)]
     return RestoreFacts(hosts={one.host: one for one in answers if one is not None})
+
+
+def parse_hashes(text: str) -> Mapping[str, tuple[int, int]]:
+    """Read `etcdctl endpoint hashkv --cluster -w json`: hash and its revision, by endpoint.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is something else.
+    """
+    return {
+        one["Endpoint"]: (one["HashKV"]["hash"], one["HashKV"]["header"]["revision"])
+        for one in json.loads(text)
+    }
 
 
 def _host(read: Reader) -> RestoreHost:

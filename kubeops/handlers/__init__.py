@@ -16,11 +16,13 @@ from kubeops.handlers import (
     nodes,
     packages,
     reset,
+    restore,
+    restore_start,
     runtime,
     snapshot,
     upgrade,
 )
-from kubeops.plan import actions
+from kubeops.plan import actions, restore_actions
 
 REGISTRY: Mapping[type, Handler[Any]] = MappingProxyType(
     {
@@ -56,5 +58,18 @@ REGISTRY: Mapping[type, Handler[Any]] = MappingProxyType(
         actions.UpgradeKubeadm: packages.UPGRADE_KUBEADM,
         actions.UpgradeKubelet: kubelet.UPGRADE_KUBELET,
         actions.UpgradeNode: upgrade.UPGRADE_NODE,
+        restore_actions.AwaitMembers: restore_start.AWAIT_MEMBERS,
+        restore_actions.AwaitRestored: restore_start.AWAIT_RESTORED,
+        restore_actions.CloseAttempt: restore_start.CLOSE_ATTEMPT,
+        restore_actions.FetchBundle: restore.FETCH_BUNDLE,
+        restore_actions.ForgetBundle: restore.FORGET_BUNDLE,
+        restore_actions.KeepPresent: restore.KEEP_PRESENT,
+        restore_actions.ResyncNode: restore_start.RESYNC_NODE,
+        restore_actions.RestoreData: restore.RESTORE_DATA,
+        restore_actions.StageSnapshot: restore.STAGE_SNAPSHOT,
+        restore_actions.StartStaticPods: restore_start.START_STATIC_PODS,
+        restore_actions.StopControlPlane: restore_start.STOP_CONTROL_PLANE,
+        restore_actions.SwapData: restore.SWAP_DATA,
+        restore_actions.SwapDataBack: restore.SWAP_DATA_BACK,
     }
 )

@@ -19,7 +19,7 @@ class Phase(StrEnum):
     """How far a control plane is. In this order: a restore, then what an undo of it makes of it.
 
     STAGED: the snapshot is there and verified. RESTORED: a data directory was made of it, beside
-    the present one. STOPPING: the control plane is being stopped; from here on something is touched.
+    the present one. STOPPING: the control plane is being stopped; nothing was touched until then.
     SWAPPED: the data directories have changed places. ETCD, API, CONTROLLERS: their manifests are
     back. DONE: all was verified. UNDO_STARTED: all four manifests are back.
     """

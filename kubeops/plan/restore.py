@@ -17,7 +17,7 @@ Then, each on all control planes before the next begins:
 7. etcd's manifests go back, at the same time: alone a member would wait for the others for ever.
    All members are healthy, are the control planes, have no alarm, the same hashKV, the revision.
 8. API servers, until each is ready; then controller managers and schedulers.
-9. Kubelets that do not renew their lease within a deadline are restarted; the others are left alone.
+9. Kubelets that do not renew their lease within a deadline are restarted, no others.
 10. The identity of the cluster and its convergence are verified, and the attempt is closed.
 
 Every control plane keeps a mark of how far it is (`model.restoring`), written before anything is

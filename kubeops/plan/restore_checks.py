@@ -17,7 +17,7 @@ LOG = 192_000_000
 """Bytes that a data directory takes besides the database: etcd's log comes in pieces of 64 MB."""
 
 COPIES = 3
-"""The staged snapshot, the data directory made of it, and the last snapshot of the present state."""
+"""The staged snapshot, the data directory made of it, the last snapshot of the present state."""
 
 UNDO = "invoke restore --undo"
 
@@ -39,8 +39,9 @@ def check_restore(
         *_trust(bundle),
         *_identity(facts, attempt, bundle, authority),
         *_versions(facts, more, attempt, bundle),
+        *_log_apart(facts, attempt),
         *_space(more, attempt, bundle),
-        *_loss(facts, bundle),
+        *(() if attempt.touched else _loss(facts, bundle)),
     )
 
 
@@ -150,11 +151,10 @@ def _identity(
     facts: ClusterFacts, attempt: Attempt, bundle: Bundle, authority: str
 ) -> Iterator[Finding]:
     cure = "Make sure that --inventory and --from are what you mean: invoke backup.list"
-    if facts.api is not None and bundle.kube_system_uid:
-        if facts.api.uid != bundle.kube_system_uid:
-            text = f"{bundle.name} is of cluster {bundle.kube_system_uid}, this is {facts.api.uid}"
-            yield acceptable("other-cluster", text, cure)
-            return
+    if facts.api is not None and bundle.kube_system_uid not in {"", facts.api.uid}:
+        text = f"{bundle.name} is of cluster {bundle.kube_system_uid}, this is {facts.api.uid}"
+        yield acceptable("other-cluster", text, cure)
+        return
     for target in attempt.targets:
         found = facts.hosts[target.name].cluster_ca
         if authority and found and found != authority:
@@ -179,6 +179,15 @@ def _versions(
         if target.is_beyond(Phase.STAGED):
             continue
         yield from _tools(facts, more, target, wrote=wrote)
+
+
+def _log_apart(facts: ClusterFacts, attempt: Attempt) -> Iterator[Finding]:
+    for target in attempt.targets:
+        pod = facts.hosts[target.name].static_pods.get("etcd")
+        if pod is not None and "wal-dir" in pod.flags:
+            text = f"etcd keeps its log apart, in {pod.flags['wal-dir']}: that is not supported"
+            cure = "Move it into the data directory, and take --wal-dir out of the manifest."
+            yield blocking("wal-dir", text, cure, host=target.name)
 
 
 def _tools(
@@ -207,7 +216,7 @@ def _kubernetes(facts: ClusterFacts, attempt: Attempt) -> Minor | None:
 
 
 def _etcd(facts: ClusterFacts, target: Target) -> Minor | None:
-    """The minor release of a control plane's etcd: as its member says, else as its image is tagged."""
+    """The minor release of a control plane's etcd, as its member says or its image is tagged."""
     for member in facts.etcd.members if facts.etcd is not None else ():
         if member.name == target.member and member.version:
             return KubeVersion.parse(member.version).minor
@@ -246,6 +255,6 @@ def _loss(facts: ClusterFacts, bundle: Bundle) -> Iterator[Finding]:
     distance = f"{present - bundle.revision} revisions" if present > bundle.revision else "all"
     yield warning(
         "newer-objects",
-        f"what was changed in the last {hours:.1f} hours since the backup ({distance}) will be gone",
+        f"what was changed since the backup, {hours:.1f} hours ago ({distance}), will be gone",
         "A last snapshot and the data directories are kept on the control planes.",
     )

@@ -1,7 +1,7 @@
-"""What a restore works on: the attempt, the control planes that take part, and what each becomes."""
+"""What a restore works on: the attempt, and the control planes that take part in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubeops.model.bundle import Bundle
 from kubeops.model.desired import Cluster, Host
@@ -55,6 +55,11 @@ class Attempt:
     id: str
     targets: tuple[Target, ...]
     begins: int = 0
+
+    @property
+    def marked(self) -> "Attempt":
+        """The same without control planes that say nothing of it."""
+        return replace(self, targets=tuple(one for one in self.targets if one.mark is not None))
 
     @property
     def members(self) -> str:
@@ -157,7 +162,7 @@ def _bracketed(address: str) -> str:
 
 
 def _known_members(facts: ClusterFacts, bundle: Bundle) -> Mapping[str, str]:
-    """Peer URLs by name: what a member tells today, else what one told when the bundle was taken."""
+    """Peer URLs by name: as a member tells today, else as one told when the bundle was taken."""
     then = {member.name: ",".join(member.peer_urls) for member in bundle.members}
     today = facts.etcd.members if facts.etcd is not None else ()
     return then | {member.name: ",".join(member.peer_urls) for member in today}

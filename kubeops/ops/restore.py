@@ -1,0 +1,92 @@
+"""`restore`: find the bundle, observe, plan; and the plan of its undo."""
+
+import hashlib
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kubeops.backups import catalog
+from kubeops.backups.crypto import Keys
+from kubeops.backups.parts import fetch
+from kubeops.backups.store import Store, open_store
+from kubeops.backups.verify import scratch_directory
+from kubeops.errors import UntrustedSnapshotError
+from kubeops.facts.restore import gather_restore
+from kubeops.model.bundle import Bundle
+from kubeops.ops.run import refuse_if_running
+from kubeops.ops.session import Session
+from kubeops.plan.model import Plan
+from kubeops.plan.restore import plan_restore, plan_undo
+
+_AUTHORITY = "etc/kubernetes/pki/ca.crt"
+
+Progress = Callable[[str], None]
+
+
+def plan(session: Session, *, name: str, accepted: tuple[str, ...], progress: Progress) -> Plan:
+    """Observe the hosts and plan a restore of the bundle called `name` (or `latest`).
+
+    Its smaller part, PKI and configuration, is read for this: so it is known that the inventory's
+    keys open it, and whose it is.
+
+    Raises:
+        LockedError: another run is at work on the cluster.
+        UsageError: there is no such bundle, or what opens it cannot be read.
+        UntrustedSnapshotError: it is damaged.
+        StoreError: the store cannot be read.
+        FactsError: a host answered something that cannot be understood.
+    """
+    refuse_if_running(session)
+    store = open_store(session.desired.backup)
+    bundle = _find(store, session.desired.name, name)
+    authority = _authority(store, bundle, session, progress)
+    facts = session.observe()
+    return plan_restore(
+        session.desired,
+        facts,
+        gather_restore(session.desired, facts, session.transport),
+        bundle=bundle,
+        authority=authority,
+        accepted=accepted,
+    )
+
+
+def undo(session: Session, *, accepted: tuple[str, ...]) -> Plan:
+    """Observe the hosts and plan the undo of the newest restore, finished or not.
+
+    Raises:
+        LockedError: another run is at work on the cluster.
+        FactsError: a host answered something that cannot be understood.
+    """
+    refuse_if_running(session)
+    facts = session.observe()
+    more = gather_restore(session.desired, facts, session.transport)
+    return plan_undo(session.desired, facts, more, accepted=accepted)
+
+
+def _find(store: Store, cluster: str, name: str) -> Bundle:
+    """Find a bundle; one that is unproven, too: the plan's findings say so."""
+    for bundle in catalog.read_catalog(store, cluster).unproven:
+        if bundle.name == name:
+            return bundle
+    return catalog.find(store, cluster, name)
+
+
+def _authority(store: Store, bundle: Bundle, session: Session, progress: Progress) -> str:
+    """Return the SHA-256 of the cluster's CA certificate in `bundle`; empty when it has none."""
+    with scratch_directory(session.state / session.desired.name) as directory:
+        file = Path(directory) / "pki.tar"
+        keys = Keys.of(session.desired.backup)
+        fetch(store, bundle, bundle.pki, keys=keys, target=file, progress=progress)
+        try:
+            with tarfile.open(file) as archive:
+                member = archive.extractfile(_AUTHORITY)
+                content = member.read() if member is not None else b""
+        except KeyError:
+            return ""
+        except tarfile.TarError as error:
+            raise UntrustedSnapshotError(
+                f"{bundle.pki.name} of {bundle.name} is not an archive: {error}",
+                hint="Use another backup: invoke backup.list",
+            ) from error
+    return hashlib.sha256(content).hexdigest()
