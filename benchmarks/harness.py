@@ -124,7 +124,7 @@ def run(contender: Contender) -> Sample:
 
 
 def report(title: str, measured: Sequence[Measured], *, goals: Mapping[str, float]) -> None:
-    """Print a table; the first of `measured` is kubeops, to whose median all are compared.
+    """Print a table; the first of `measured` is kubeops, to which all are compared round by round.
 
     `goals` are the ratios that are aimed at, by the name of the baseline.
     """
@@ -132,14 +132,14 @@ def report(title: str, measured: Sequence[Measured], *, goals: Mapping[str, floa
     table.add_column("", no_wrap=True)
     for column in ("median", "min", "max", "processor here", "ratio", "goal"):
         table.add_column(column, justify="right")
-    ours = measured[0].median
+    ours = measured[0].samples
     for one in measured:
         fastest, slowest = one.range
         goal = goals.get(one.name)
         table.add_row(
             one.name,
             *(f"{seconds:.2f} s" for seconds in (one.median, fastest, slowest, one.processor)),
-            f"{one.median / ours:.2f}",
+            f"{_ratio(one.samples, ours):.2f}",
             "" if goal is None else f">= {goal:g}",
         )
     show(table)
@@ -153,6 +153,11 @@ def show(table: Table) -> None:
 def kubeops(*arguments: str) -> tuple[str, ...]:
     """Return the argv that runs a verb of this checkout with `invoke`."""
     return (sys.executable, "-m", "invoke", *arguments)
+
+
+def _ratio(theirs: Sequence[Sample], ours: Sequence[Sample]) -> float:
+    """Return the median of the rounds' ratios: both of a round met the same machine."""
+    return median(their.seconds / our.seconds for their, our in zip(theirs, ours, strict=True))
 
 
 def _processor() -> float:
