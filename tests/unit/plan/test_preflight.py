@@ -204,3 +204,64 @@ def test_an_unfinished_host_is_no_leftover_of_another_cluster() -> None:
         listeners=(Listener(port=2379, address="127.0.0.1", program="etcd"),),
     )
     assert preflight(desired, replace(facts, hosts={"cp1": half})) == ()
+
+
+class TestSecondCluster:
+    """`kubeadm init` is for hosts that belong to no cluster, not for those that cannot be seen."""
+
+    def test_a_control_plane_that_is_left_out_and_silent_may_run_the_cluster(self) -> None:
+        desired = cluster()
+        facts = observed(desired)
+        lost = {name: Unreachable(host=name, reason=f"{name}: gone") for name in ("cp2", "cp3")}
+        hosts = {name: found for name, found in facts.hosts.items() if name not in lost}
+        found = preflight(desired, replace(facts, hosts=hosts, unreachable=lost), limit=("cp1",))
+        assert [(one.check, one.host, one.severity) for one in found] == [
+            ("second-cluster", "cp2", BLOCKING),
+            ("second-cluster", "cp3", BLOCKING),
+        ]
+
+    def test_one_that_is_not_left_out_is_told_once(self) -> None:
+        desired = cluster()
+        facts = observed(desired)
+        lost = {"cp2": Unreachable(host="cp2", reason="cp2: gone")}
+        hosts = {name: found for name, found in facts.hosts.items() if name != "cp2"}
+        found = preflight(desired, replace(facts, hosts=hosts, unreachable=lost))
+        assert [one.check for one in found] == ["unreachable"]
+
+    def test_an_unreachable_worker_that_is_left_out_does_not_matter(self) -> None:
+        desired = cluster()
+        facts = observed(desired)
+        lost = {"w1": Unreachable(host="w1", reason="w1: gone")}
+        hosts = {name: found for name, found in facts.hosts.items() if name != "w1"}
+        seen = replace(facts, hosts=hosts, unreachable=lost)
+        assert preflight(desired, seen, limit=("cp1",)) == ()
+
+    def test_there_is_nothing_to_join_before_the_first(self) -> None:
+        desired = cluster()
+        (found,) = preflight(desired, observed(desired), limit=("cp2", "w1"))
+        assert (found.check, found.severity) == ("limit", BLOCKING)
+        assert found.cure == "invoke install --limit cp1,cp2,w1"
+
+    def test_workers_of_a_cluster_whose_control_planes_are_gone_are_not_abandoned(self) -> None:
+        desired = cluster(1, 2)
+        facts = observed(desired, members=("cp1", "w1", "w2"))
+        fresh = observed(desired).hosts["cp1"]
+        seen = replace(facts, hosts={**facts.hosts, "cp1": fresh}, api=None, etcd=None)
+        (found,) = preflight(desired, seen)
+        assert (found.check, found.severity) == ("lost-control-planes", BLOCKING)
+        assert found.text.startswith("w1, w2 belong to a cluster")
+        assert "invoke reset --limit w1,w2" in found.cure
+
+
+def test_ports_between_hosts_that_are_left_out_do_not_matter() -> None:
+    desired = cluster()
+    facts = observed(desired, members=("cp1", "cp2", "cp3", "w1"))
+    blocked = tuple(
+        Reach(source=source, target=target, port=2380, reached=False)
+        for source, target in (("cp1", "cp2"), ("cp1", "w2"), ("w2", "cp1"))
+    )
+    found = preflight(desired, facts, reach=blocked, limit=("w2",))
+    assert [(one.check, one.host) for one in found] == [
+        ("reachability", "cp1"),
+        ("reachability", "w2"),
+    ]

@@ -78,3 +78,41 @@ def test_without_the_api_nobody_can_take_leave() -> None:
     assert [finding.check for finding in plan_reset(desired, facts, hosts=("w1",)).refusals] == [
         "api"
     ]
+
+
+def test_a_host_that_half_left_is_left_wholly() -> None:
+    """Data aside and kubeadm not yet reset: the mark is the only trace."""
+    desired = cluster()
+    facts = observed(desired)
+    half = replace(facts.hosts["w1"], unfinished="reset")
+    plan = plan_reset(desired, replace(facts, hosts={**facts.hosts, "w1": half}))
+    assert [step.id for step in plan.steps] == ["/hosts/w1/reset"]
+
+
+def test_without_the_api_and_accepted_only_the_host_itself_is_reset() -> None:
+    desired = cluster()
+    facts = replace(observed(desired, members=ALL), api=None, api_error="refused")
+    plan = plan_reset(desired, facts, hosts=("cp2",))
+    assert [step.id for step in plan.steps] == ["/hosts/cp2/reset"]
+    (finding,) = plan.findings
+    assert finding.text == "the API does not answer (refused); the hosts cannot take leave"
+
+
+def test_leaving_while_no_other_control_plane_is_reached_is_told() -> None:
+    """The API answers, through the one that leaves: its member would stay behind unnoticed."""
+    desired = cluster()
+    facts = observed(desired, members=ALL)
+    lost = {name: Unreachable(host=name, reason=f"{name}: no route") for name in ("cp2", "cp3")}
+    hosts = {name: found for name, found in facts.hosts.items() if name not in lost}
+    plan = plan_reset(desired, replace(facts, hosts=hosts, unreachable=lost), hosts=("cp1",))
+    (finding,) = plan.refusals
+    assert (finding.check, finding.severity) == ("api", Severity.ACCEPTABLE)
+    assert "no control plane that stays is reached" in finding.text
+    assert [step.id for step in plan.steps] == ["/hosts/cp1/reset"]
+
+
+def test_hosts_that_leave_together_do_not_take_leave_of_each_other() -> None:
+    desired = cluster()
+    plan = plan_reset(desired, observed(desired, members=ALL), hosts=("cp1", "cp2"))
+    assert {step.host for step in plan.steps if step.host not in {"cp1", "cp2"}} == {"cp3"}
+    assert [step.id for step in plan.steps if step.host == "cp1"] == ["/hosts/cp1/reset"]
