@@ -161,11 +161,25 @@ class Standing:
         """Whether a kubelet of `version` or newer runs."""
         return self.kubelet is not None and self.kubelet >= version
 
-    def upgraded(self, version: KubeVersion) -> "Standing":
+    def wants_node(self, version: KubeVersion) -> bool:
+        """Whether `kubeadm upgrade node` to `version` has to run, or to run again."""
+        at = self.runs(version) if self.host.is_control_plane else self.has_kubelet(version)
+        return not at or self.unfinished is not None
+
+    def wants_kubeadm(self, version: KubeVersion, *, apply: bool) -> bool:
+        """Whether the package has to change; `apply`: `kubeadm upgrade apply` runs on this host.
+
+        To upgrade anything, kubeadm must be of the same minor release; a newer patch will do.
+        """
+        if self.kubeadm is None or self.kubeadm < version:
+            return True
+        return self.kubeadm.minor != version.minor and (apply or self.wants_node(version))
+
+    def upgraded(self, version: KubeVersion, *, apply: bool) -> "Standing":
         """Where the host stands when the hop to `version` has been carried out."""
         return replace(
             self,
-            kubeadm=_at_least(self.kubeadm, version),
+            kubeadm=version if self.wants_kubeadm(version, apply=apply) else self.kubeadm,
             control_plane=_at_least(self.control_plane, version)
             if self.host.is_control_plane
             else None,
@@ -239,10 +253,16 @@ class ClusterStanding:
             and all(one.finished(version) for one in self.hosts)
         )
 
-    def upgraded(self, version: KubeVersion, names: Container[str]) -> "ClusterStanding":
-        """Where the cluster stands when `names` have been taken to `version`."""
+    def upgraded(
+        self, version: KubeVersion, names: Container[str], *, first: Standing | None
+    ) -> "ClusterStanding":
+        """Where the cluster stands when `names` have been taken to `version`.
+
+        `first` is the control plane on which `kubeadm upgrade apply` runs, if it has to.
+        """
         hosts = tuple(
-            one.upgraded(version) if one.host.name in names else one for one in self.hosts
+            one.upgraded(version, apply=one == first) if one.host.name in names else one
+            for one in self.hosts
         )
         after = replace(self, hosts=hosts, configured=_at_least(self.configured, version))
         if self.kube_proxy is None or not after.run(version):

@@ -61,7 +61,7 @@ class Hop:
     @property
     def after(self) -> ClusterStanding:
         """Where the cluster stands after the hop."""
-        return self.standing.upgraded(self.version, self.settings.names)
+        return self.standing.upgraded(self.version, self.settings.names, first=applier(self))
 
     @property
     def completes(self) -> bool:

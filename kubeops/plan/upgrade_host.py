@@ -34,16 +34,7 @@ def host_lane(hop: Hop, one: Standing, *, apply: bool) -> Lane:
 def _kubeadm_steps(hop: Hop, one: Standing, *, apply: bool) -> Iterator[Step]:
     """The package of kubeadm, and its part of the upgrade."""
     tag, version = hop.version.tag, str(hop.version)
-    behind = (
-        not one.runs(hop.version) if one.host.is_control_plane else not one.has_kubelet(hop.version)
-    )
-    needed = apply or behind or one.unfinished is not None
-    fits = (
-        one.kubeadm is not None
-        and one.kubeadm >= hop.version
-        and (one.kubeadm.minor == hop.minor or not needed)
-    )
-    if not fits:
+    if one.wants_kubeadm(hop.version, apply=apply):
         yield step_on(
             hop,
             one,
@@ -67,7 +58,7 @@ def _kubeadm_steps(hop: Hop, one: Standing, *, apply: bool) -> Iterator[Step]:
             action=UpgradeApply(version=version),
             gate=f"API ready, etcd has quorum, static pods at {tag}",
         )
-    elif needed:
+    elif one.wants_node(hop.version):
         yield step_on(
             hop,
             one,

@@ -75,6 +75,14 @@ def test_plan(case: Case) -> None:
     assert written(planned(case)) == case["plan"]
 
 
+@pytest.mark.parametrize(
+    ("allowed", "workers", "away"),
+    [(1, 5, 1), (3, 2, 3), ("10%", 100, 10), ("10%", 19, 1), ("10%", 5, 1), ("100%", 7, 7)],
+)
+def test_so_many_workers_may_be_away(allowed: int | str, workers: int, away: int) -> None:
+    assert workers_at_once(allowed, workers) == away
+
+
 def test_cases_have_names_of_their_own() -> None:
     names = [case["name"] for case in CASES]
     assert len(set(names)) == len(names) >= 40
