@@ -16,6 +16,7 @@ KubeopsError                       exit status
 ├─ GateError                       6   what a gate waited for did not come true in time
 ├─ LockedError                     7   another run holds the cluster
 ├─ UntrustedSnapshotError          8   a snapshot or restore cannot be trusted
+├─ BackupTooOldError               8   the newest proven backup is older than allowed
 ├─ PlanChangedError                9   the plan is not the one that was approved
 ├─ ChangesPendingError             10  --check found something to do
 ├─ VerifyError                     11  a host is not as the inventory wants it
@@ -197,6 +198,13 @@ class UntrustedSnapshotError(KubeopsError):
 
     exit_status = 8
     code = "KO-80"
+
+
+class BackupTooOldError(KubeopsError):
+    """There is no proven backup, or the newest one is older than allowed."""
+
+    exit_status = 8
+    code = "KO-81"
 
 
 class PlanChangedError(KubeopsError):

@@ -74,20 +74,19 @@ class KubeopsProgram(Program):
     def print_help(self) -> None:
         """Print what kubeops is and all its verbs."""
         options = [(f"--{name}", text) for name, text in _CORE.items() if text]
-        groups = [*_groups(self.collection, prefix=""), ("Options", options)]
+        groups = [*_groups(self.collection), ("Options", options)]
         sys.stdout.write(help_texts.overview(version=__version__, groups=groups, width=_width()))
 
     def list_flat(self) -> None:
         """Print the verbs: those at the top first, then noun by noun."""
-        prefix = f"{self.list_root}." if self.list_root else ""
-        groups = _groups(self.scoped_collection, prefix=prefix)
+        groups = _groups(self.scoped_collection)
         sys.stdout.write(help_texts.listing(groups, width=_width()))
 
     def print_task_help(self, name: str) -> None:
         """Print one verb's usage, contract and options."""
         verb = self.collection[name]
         rows = [(option.spelled, option.help) for option in verb.options]
-        usage = f"{typed(name)} [options]"
+        usage = f"{typed(verb.path)} [options]"
         sys.stdout.write(
             help_texts.verb(usage=usage, docstring=verb.__doc__ or "", options=rows, width=_width())
         )
@@ -156,19 +155,17 @@ def _end(error: BaseException, arguments: Sequence[str]) -> int:
         return int(end.code)
 
 
-def _groups(collection: Collection, *, prefix: str) -> list[tuple[str, list[help_texts.Row]]]:
+def _groups(collection: Collection) -> list[tuple[str, list[help_texts.Row]]]:
     """Return the verbs of a collection: its own, then those of each noun under a title."""
-    groups = [("Verbs", _rows(collection, prefix=prefix))]
+    groups = [("Verbs", _rows(collection))]
     for noun, inner in collection.collections.items():
         title = help_texts.summary(inner.__doc__).partition(":")[0] or noun
-        groups.append((title, _rows(inner, prefix=f"{prefix}{noun}.")))
+        groups.append((title, _rows(inner)))
     return groups
 
 
-def _rows(collection: Collection, *, prefix: str) -> list[help_texts.Row]:
-    return [
-        (prefix + name, help_texts.summary(task.__doc__)) for name, task in collection.tasks.items()
-    ]
+def _rows(collection: Collection) -> list[help_texts.Row]:
+    return [(task.path, help_texts.summary(task.__doc__)) for task in collection.tasks.values()]
 
 
 def _width() -> int:

@@ -23,6 +23,7 @@ def read(section: Section) -> BackupPolicy:
         store=section.take("store", fields.store, default.store),
         schedule=section.take("schedule", fields.schedule, default.schedule),
         keep=kept if section.has("keep") else default.keep,
+        prunes=section.has("keep"),
         passphrase_file=encrypt.take("passphrase_file", fields.path, None),
         recipients=encrypt.items("recipients", recipient, such_as=such_as) or (),
         identity_file=encrypt.take("identity_file", fields.path, None),

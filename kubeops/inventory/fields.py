@@ -169,9 +169,18 @@ def duration(scalar: Scalar) -> float:
     """Read a time such as 90s, 10m or 1h30m, in seconds."""
     if scalar.kind is Kind.NUMBER:
         raise ValueError(f"{scalar.text} has no unit; write {scalar.text}s or {scalar.text}m")
-    match = _DURATION.fullmatch(scalar.text)
-    if match is None or not scalar.text:
-        raise ValueError(f"{shown(scalar.text)} is no time; write one such as 90s, 10m or 1h30m")
+    return seconds_of(scalar.text)
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a time such as 90s, 10m or 1h30m.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise ValueError(f"{shown(text)} is no time; write one such as 90s, 10m or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
 

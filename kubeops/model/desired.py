@@ -145,6 +145,8 @@ class BackupPolicy:
         store: `file:///DIRECTORY` on the machine that runs kubeops, or `s3://BUCKET/PREFIX`.
         schedule: `hourly`, `daily HH:MM` or `weekly Sun HH:MM`, by that machine's clock.
         keep: how many `last`, `daily`, `weekly` and `monthly` ones are kept.
+        prunes: whether a backup is followed by the removal of those not kept: only if the inventory
+            itself says what to keep.
         passphrase_file: its first line encrypts and decrypts; excludes `recipients`.
         recipients: age or ssh public keys that are encrypted to.
         identity_file: the private key that decrypts what went to `recipients`.
@@ -159,6 +161,7 @@ class BackupPolicy:
     keep: Mapping[str, int] = field(
         default_factory=lambda: {"last": 7, "daily": 7, "weekly": 4, "monthly": 6}
     )
+    prunes: bool = False
     passphrase_file: Path | None = None
     recipients: tuple[str, ...] = ()
     identity_file: Path | None = None

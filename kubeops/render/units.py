@@ -18,6 +18,18 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
+def age(seconds: float) -> str:
+    """`12 s`, `41 min`, `7 h 20 min`, `3 d 4 h`: two units at most; 0 for what is yet to come."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
 def clock(seconds: float) -> str:
     """`0:07`, `12:31`, `1:02:03`: for numbers that tick on a live screen."""
     whole = max(0, int(seconds))

@@ -110,7 +110,14 @@ def test_each_object_has_its_place(obj: dict[str, Any], path: str) -> None:
 
 
 def test_types_that_come_back_by_themselves_are_not_asked_for() -> None:
-    types = ("nodes", "pods", "secrets", "events.events.k8s.io", "pods.metrics.k8s.io", "widgets.x.io")
+    types = (
+        "nodes",
+        "pods",
+        "secrets",
+        "events.events.k8s.io",
+        "pods.metrics.k8s.io",
+        "widgets.x.io",
+    )
     assert objects.wanted(types, secrets=False) == ("pods", "widgets.x.io")
     assert objects.wanted(types, secrets=True) == ("pods", "secrets", "widgets.x.io")
 

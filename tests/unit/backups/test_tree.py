@@ -98,7 +98,9 @@ def test_the_export_of_another_cluster_is_refused(tmp_path: Path) -> None:
         tree(tmp_path, cluster="lab")
 
 
-@pytest.mark.parametrize("marker", ["", "{", "[]", '{"format": 2, "cluster": "prod"}', '{"format": 1}'])
+@pytest.mark.parametrize(
+    "marker", ["", "{", "[]", '{"format": 2, "cluster": "prod"}', '{"format": 1}']
+)
 def test_a_marker_of_something_else_is_refused(tmp_path: Path, marker: str) -> None:
     (tmp_path / MARKER).write_text(marker)
     with pytest.raises(UsageError, match=MARKER):
