@@ -1,32 +1,41 @@
 """Upgrades: one or many minor releases, hop by hop, from wherever the cluster is."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kubeops.cli._app import Invocation, Report, command
 from kubeops.cli._options import CHANGES, Option, one_of
 from kubeops.model.event import Sink
 from kubeops.model.run import Outcome
-from kubeops.plan.upgrade import Choices, Strategy
-from kubeops.plan.upgrade_path import Wish
+
+if TYPE_CHECKING:
+    from kubeops.plan.upgrade_path import Wish
+
+
+def _wish(text: str) -> "Wish":
+    from kubeops.plan.upgrade_path import Wish
+
+    return Wish.parse(text)
+
 
 TO = Option(
     name="to",
     value="VERSION",
     help="The release to go to: 1.36 (its newest patch) or 1.36.1.",
     required=True,
-    parse=Wish.parse,
+    parse=_wish,
 )
 STRATEGY = Option(
     name="strategy",
     value="rolling|all-at-once",
     help="How workers are upgraded: a few at a time, or all together, which costs downtime.",
-    default=Strategy.ROLLING.value,
-    parse=one_of(*(strategy.value for strategy in Strategy)),
+    default="rolling",
+    parse=one_of("rolling", "all-at-once"),
 )
 
 
 @command("upgrade", TO, STRATEGY, *CHANGES)
-def upgrade(call: Invocation, *, to: Wish, strategy: str) -> Report | None:
+def upgrade(call: Invocation, *, to: "Wish", strategy: str) -> Report | None:
     """Upgrade the cluster; a proven backup first, then control planes one by one, then workers.
 
     Several minor releases away, every hop is planned and checked before the first change. Typed
@@ -35,10 +44,14 @@ def upgrade(call: Invocation, *, to: Wish, strategy: str) -> Report | None:
     from kubeops.cli._carry_out import carry_out
     from kubeops.ops import upgrade as ops
     from kubeops.ops.session import open_session
+    from kubeops.plan.upgrade import Choices, Strategy
 
     cluster = call.cluster()
-    limit = call.options.hosts(cluster) if call.options.limit else ()
-    choices = Choices(strategy=Strategy(strategy), accepted=call.options.accept, limit=limit)
+    choices = Choices(
+        strategy=Strategy(strategy),
+        accepted=call.options.accept,
+        limit=call.options.hosts(cluster) if call.options.limit else (),
+    )
     with open_session(cluster) as session:
         planned = ops.plan(session, wish=to, choices=choices)
         arguments = {"verb": call.verb, "options": call.repeated(inventory=str(cluster.source))}

@@ -20,8 +20,11 @@ apart() { # NAME COMMAND...
 # A line per package: name, version.
 offers() { # URL
     index=$(curl --fail --silent --show-error --location --max-time 20 "${1%/}/Packages") &&
-        printf '%s\n' "$index" | awk '$1 == "Package:" { name = $2 }
-            $1 == "Version:" && name ~ /^(kubeadm|kubelet|kubectl)$/ { print name, $2 }'
+        printf '%s\n' "$index" | awk '
+            $1 == "Package:" { name = $2 }
+            $1 == "Version:" && name ~ /^(kubeadm|kubelet|kubectl)$/ {
+                print name, $2
+            }'
 }
 
 together() { # ARGUMENT...: one question each, their output one after the other

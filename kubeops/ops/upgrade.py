@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from kubeops.errors import UsageError
 from kubeops.facts.upgrade import gather_upgrade
 from kubeops.model.event import Event, Sink
 from kubeops.model.report import UpgradeReport
@@ -23,14 +22,8 @@ def plan(session: Session, *, wish: Wish, choices: Choices) -> Plan:
     Raises:
         LockedError: another run is at work on the cluster.
         FactsError: a host answered something that cannot be understood.
-        UsageError: the inventory's package source is the same for every minor release.
     """
     refuse_if_running(session)
-    if "{minor}" not in session.desired.package_repository:
-        raise UsageError(
-            f"{session.desired.package_repository} is one package source for every minor release",
-            hint="Write {minor} into packages.repository where the release belongs.",
-        )
     facts = session.observe()
     minors = sources_to_ask(ClusterStanding.of(session.desired, facts), wish)
     facts, more = gather_upgrade(session.desired, facts, session.transport, minors=minors)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubeops.errors import FactsError
-from kubeops.facts.probe import Section, cluster_probe, host_probe, split
+from kubeops.facts.probe import Section, cluster_probe, host_probe, script, split
 
 BOUNDARY = "3f1c2a4e-0d5b-4a6f-9c7e-8b1d2e3f4a5b"
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1).filter(
@@ -87,18 +87,22 @@ def test_arguments_are_words_of_argv() -> None:
     assert cluster_probe("cp1", etcd=etcd).argv == ("sh", "-s", "--", "cp1", *etcd)
 
 
-@pytest.mark.parametrize("script", [host_probe().stdin, cluster_probe("a", etcd=None).stdin])
+@pytest.mark.parametrize(
+    "name", ["probe.sh", "cluster.sh", "upgrade_host.sh", "upgrade_cluster.sh"]
+)
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_scripts_parse_in_every_shell(script: bytes, shell: str) -> None:
+def test_scripts_parse_in_every_shell(name: str, shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    done = subprocess.run([shell, "-n"], input=script, capture_output=True, check=False)
+    done = subprocess.run([shell, "-n"], input=script(name), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("script", ["framing.sh", "probe.sh", "cluster.sh"])
-def test_scripts_write_to_no_file(script: str) -> None:
-    text = (Path(__file__).parents[3] / "kubeops" / "facts" / script).read_text()
+@pytest.mark.parametrize(
+    "name", ["framing.sh", "probe.sh", "cluster.sh", "upgrade_host.sh", "upgrade_cluster.sh"]
+)
+def test_scripts_write_to_no_file(name: str) -> None:
+    text = (Path(__file__).parents[3] / "kubeops" / "facts" / name).read_text()
     shell = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
     shell = re.sub(r"awk .*?'\n.*?\n\s+}'", "", shell, flags=re.DOTALL)
     assert "awk" not in shell
