@@ -30,6 +30,7 @@ KUBECTL_SKEW = 1
 class Components:
     """What runs where, by host; `kubectls` are those of the control planes."""
 
+    control_planes: frozenset[str]
     apiservers: Mapping[str, KubeVersion]
     controllers: Mapping[str, KubeVersion]
     schedulers: Mapping[str, KubeVersion]
@@ -41,6 +42,7 @@ class Components:
     def of(cls, desired: Cluster, facts: ClusterFacts) -> "Components":
         """Read them from what was observed; what is unknown is left out."""
         return cls(
+            control_planes=frozenset(host.name for host in desired.control_planes),
             apiservers=_static(desired, facts, "kube-apiserver"),
             controllers=_static(desired, facts, "kube-controller-manager"),
             schedulers=_static(desired, facts, "kube-scheduler"),
@@ -59,7 +61,9 @@ class Components:
     def after(self, action: Action, host: str) -> "Components":
         """What runs when `action` has been done on `host`."""
         match action:
-            case UpgradeApply(version=text) | UpgradeNode(version=text) if host in self.apiservers:
+            case UpgradeApply(version=text) | UpgradeNode(version=text) if (
+                host in self.control_planes
+            ):
                 return self._with_control_plane(host, KubeVersion.parse(text))
             case UpgradeKubelet(node=node, version=text):
                 version = KubeVersion.parse(text)
