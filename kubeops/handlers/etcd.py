@@ -4,8 +4,10 @@ Removal follows etcd's own rule: of the n-1 members that remain, a majority must
 (kubeadm#1211, kubespray#6444: dead members left behind lose quorum at the next failure).
 """
 
+from dataclasses import replace
+
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
-from kubeops.engine.gates import Gate, Reading
+from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import StepError
 from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts
 from kubeops.handlers.tools import shell
@@ -59,10 +61,11 @@ def quorum_trouble(etcd: EtcdFacts, leaving: EtcdMember) -> str:
 
 
 def remove_stale_member(context: StepContext, *, via: str, node: str) -> None:
-    """Remove the member that an unfinished join of `node` left behind, if there is one.
+    """Remove the etcd member of `node`, if there is one, and wait until the others serve again.
 
     Raises:
         StepError: removing it would cost quorum.
+        GateError: the others do not serve the API within a minute.
     """
     etcd = etcd_facts(context, via=via)
     member = member_of(etcd, node, context.desired.host(node).address)
@@ -76,6 +79,7 @@ def remove_stale_member(context: StepContext, *, via: str, node: str) -> None:
         )
     context.progress(f"removing {node}'s etcd member {member.id}")
     etcdctl(context, "member", "remove", member.id, via=via)
+    wait_until(_settled(replace(context, host=via)), clock=context.clock, progress=context.progress)
 
 
 def _check(action: RemoveEtcdMember, context: StepContext) -> Check:
@@ -90,7 +94,7 @@ def _remove(action: RemoveEtcdMember, context: StepContext) -> None:
     remove_stale_member(context, via=context.host, node=action.node)
 
 
-def _settled(_action: RemoveEtcdMember, context: StepContext) -> Gate:
+def _settled(context: StepContext) -> Gate:
     """Pass when the others serve the API again: the leader that leaves takes requests with it."""
 
     def look() -> Reading:
@@ -104,4 +108,8 @@ def _settled(_action: RemoveEtcdMember, context: StepContext) -> Gate:
     return Gate(name="etcd without the member", look=look, timeout=SETTLE_TIMEOUT)
 
 
-REMOVE_ETCD_MEMBER = Handler(check=_check, apply=_remove, gate=_settled)
+def _removed(_action: RemoveEtcdMember, context: StepContext) -> Gate:
+    return _settled(context)
+
+
+REMOVE_ETCD_MEMBER = Handler(check=_check, apply=_remove, gate=_removed)

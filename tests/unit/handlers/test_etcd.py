@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kubeops.engine.context import DONE, NEEDED, Check, State
-from kubeops.errors import CommandError, StepError
+from kubeops.errors import CommandError, GateError, StepError
 from kubeops.handlers.etcd import _ETCDCTL, REMOVE_ETCD_MEMBER, member_of, quorum_trouble
 from kubeops.model.observed import ClusterFacts, EtcdFacts, EtcdMember
 from kubeops.plan.actions import RemoveEtcdMember
@@ -16,8 +16,8 @@ from tests.unit.plan.values import observed
 REMOVE = RemoveEtcdMember(node="cp3")
 
 
-def etcd(healthy: str, *, learners: Sequence[int] = ()) -> EtcdFacts:
-    """Members 1, 2, ...: `+` is healthy, `-` is not."""
+def etcd(healthy: str, *, learners: Sequence[int] = (), leader: int = 1) -> EtcdFacts:
+    """Members 1, 2, ...: `+` is healthy, `-` is not; 0 leads nobody."""
     return EtcdFacts(
         asked="cp1",
         members=tuple(
@@ -28,6 +28,7 @@ def etcd(healthy: str, *, learners: Sequence[int] = ()) -> EtcdFacts:
                 client_urls=(),
                 learner=number in learners,
                 healthy=sign == "+",
+                leader=number == leader,
             )
             for number, sign in enumerate(healthy, 1)
         ),
@@ -81,32 +82,41 @@ def seen(bench: Bench, found: EtcdFacts | None) -> ClusterFacts:
 
 
 def test_the_member_is_removed_by_its_id_through_the_steps_host(bench: Bench) -> None:
-    bench.clusters["cp1"] = [seen(bench, etcd("+++"))]
-    bench.runner("cp1").on(script(_ETCDCTL))
+    bench.clusters["cp1"] = [
+        seen(bench, etcd("+++")),
+        seen(bench, etcd("+++")),
+        seen(bench, etcd("++", leader=0)),
+        seen(bench, etcd("++")),
+    ]
+    host = bench.runner("cp1")
+    host.on(script(_ETCDCTL))
+    host.on(("kubectl",), status=1, stderr="leader changed", times=1)
+    host.on(("kubectl",))
     assert REMOVE_ETCD_MEMBER.check(REMOVE, bench.context("cp1")) == NEEDED
 
     REMOVE_ETCD_MEMBER.apply(REMOVE, bench.context("cp1"))
 
-    assert bench.done("cp1") == ["etcdctl member remove id3"]
-
-
-def test_the_next_step_waits_until_those_who_stay_have_a_leader(bench: Bench) -> None:
-    """One that is not healthy is no reason to wait: it may have been so before."""
-    electing = etcd("+-")
-    led = replace(electing.members[0], leader=True)
-    elected = replace(electing, members=(led, electing.members[1]))
-    bench.clusters["cp1"] = [seen(bench, electing), seen(bench, elected)]
-    host = bench.runner("cp1")
-    host.on(("kubectl",), status=1, stderr="etcdserver: leader changed", times=1)
-    host.on(("kubectl",))
-
-    bench.await_gate(REMOVE_ETCD_MEMBER.gate(REMOVE, bench.context("cp1")))
-
+    assert bench.done("cp1")[0] == "etcdctl member remove id3"
+    assert all(line.endswith("get --raw /readyz") for line in bench.done("cp1")[1:])
     assert [line.rpartition("member: ")[2] for line in bench.said] == [
-        "its API server: etcdserver: leader changed",
+        "removing cp3's etcd member id3",
+        "its API server: leader changed",
         "etcd has no leader",
         "etcd has a leader",
     ]
+
+
+def test_others_that_do_not_serve_again_are_an_error(bench: Bench) -> None:
+    bench.clusters["cp1"] = [seen(bench, etcd("++", leader=0))]
+    bench.runner("cp1").on(("kubectl",))
+    with pytest.raises(GateError, match="last seen: etcd has no leader"):
+        bench.await_gate(REMOVE_ETCD_MEMBER.gate(REMOVE, bench.context("cp1")))
+
+
+def test_a_member_that_was_dead_before_does_not_hold_up_those_who_serve(bench: Bench) -> None:
+    bench.clusters["cp1"] = [seen(bench, etcd("+++-"))]
+    bench.runner("cp1").on(("kubectl",))
+    bench.await_gate(REMOVE_ETCD_MEMBER.gate(REMOVE, bench.context("cp1")))
 
 
 def test_a_member_that_is_gone_is_done(bench: Bench) -> None:
