@@ -168,8 +168,14 @@ class Operator:
     @contextmanager
     def installing(self, *arguments: str) -> Iterator[Running]:
         """Type `install` and go on while it runs; it is killed at the end if it still does."""
+        with self.under_way("install", "--yes", *arguments) as running:
+            yield running
+
+    @contextmanager
+    def under_way(self, verb: str, *arguments: str) -> Iterator[Running]:
+        """Type a verb about the operator's inventory and go on while it runs."""
         output = self.directory / "output.txt"
-        command = ("install", "--inventory", str(self.inventory), "--yes", *arguments)
+        command = (verb, "--inventory", str(self.inventory), *arguments)
         with output.open("w") as file, self.typing(*command, stdout=file) as process:
             running = Running(process, output=output, journal=self.state)
             try:
