@@ -1,6 +1,7 @@
 import pytest
 
 from kubeops.handlers import observe
+from kubeops.model.observed import EtcdFacts
 from tests.unit.handlers.values import Bench
 
 
@@ -8,6 +9,13 @@ from tests.unit.handlers.values import Bench
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A cluster of cp1 to cp3, w1 and w2; what is observed of it is what the bench was told."""
     made = Bench()
+
+    def etcd(name: str, *_: object, **__: object) -> EtcdFacts | str:
+        seen = made.see_cluster(name)
+        return seen.etcd or seen.etcd_error
+
     monkeypatch.setattr(observe, "gather_host", lambda name, *_, **__: made.see_host(name))
     monkeypatch.setattr(observe, "gather_from", lambda name, *_, **__: made.see_cluster(name))
+    monkeypatch.setattr(observe, "gather_answers", lambda name, *_, **__: made.see_cluster(name))
+    monkeypatch.setattr(observe, "gather_etcd", etcd)
     return made
