@@ -66,9 +66,15 @@ def _behind(
             for workload in api.system
             if workload.name in {"coredns", "kube-proxy"}
             for image in workload.images
-            if image not in listed
+            if _is_other(image, listed)
         ),
     )
+
+
+def _is_other(image: str, listed: tuple[str, ...]) -> bool:
+    """Whether kubeadm lists another tag of this image; one from elsewhere is the operator's."""
+    name = image.rpartition(":")[0]
+    return image not in listed and any(one.rpartition(":")[0] == name for one in listed)
 
 
 def _check_pruned(_action: PruneUpgradeBackups, context: StepContext) -> Check:

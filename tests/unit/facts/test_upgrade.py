@@ -75,7 +75,7 @@ PODS = "\n".join(
         pod("tool", "w1", ""),
         pod("agent-1", "w1", "DaemonSet"),
         pod("ended", "w1", "Job", phase="Succeeded"),
-        pod("going", "w1", leaving="2026-11-21T00:00:00Z"),
+        pod("going", "w1", "", leaving="2026-11-21T00:00:00Z"),
         pod("etcd-cp1", "cp1", "Node", mirror="hash"),
     )
 )

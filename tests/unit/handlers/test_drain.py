@@ -193,6 +193,14 @@ def test_bare_pods_are_lost_only_when_that_is_accepted(bench: Bench) -> None:
     assert not [one for one in bench.runner("cp1").commands if evicting(one)]
 
 
+def test_bare_pods_go_like_the_others_when_their_loss_is_accepted(bench: Bench) -> None:
+    bench.runner("cp1").on(evicting, stdout="shop\ttool\t0\t{}\n")
+    bare = pod("tool", owner="")
+    drained(bench, DRAIN, bare, bare, "")
+    asked = [command.stdin for command in bench.runner("cp1").commands if evicting(command)]
+    assert asked == [b"shop tool\n"]
+
+
 def test_a_pod_that_comes_back_in_spite_of_the_cordon_is_not_chased(bench: Bench) -> None:
     bench.runner("cp1").on(evicting, stdout="shop\tweb-1\t0\t{}\n")
     first, again = pod("web-1", uid="a"), pod("web-1", uid="b")

@@ -126,6 +126,19 @@ def test_the_end_is_reached_when_everything_is_at_the_version(
     assert said in reading.text
 
 
+def test_an_addon_from_the_operators_own_registry_is_not_waited_for(bench: Bench) -> None:
+    bench.runner("cp1").on(script(_KUBEADM_OF), stdout=LISTED)
+    facts = upgraded(bench)
+    assert facts.api is not None
+    own = replace(workload("coredns", "x"), images=("mirror.example/coredns:v1.13.1",))
+    bench.clusters["cp1"] = [
+        replace(facts, api=replace(facts.api, system=(own, *facts.api.system[1:])))
+    ]
+    gate = FINISH_UPGRADE.gate(FINISH, bench.context("cp1"))
+    assert gate is not None
+    assert gate.look().ok
+
+
 def test_of_kubeadms_backups_the_newest_of_each_kind_stays(bench: Bench) -> None:
     kept = ("kubeadm-backup-etcd-2026-11-21-00-34-35", "kubeadm-backup-manifests-2026-11-21-00-34")
     old = ("kubeadm-backup-etcd-2026-11-20-00-34-35",)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,14 @@ def node(version: str, *, ready: str = "True") -> str:
 
 
 def proxy(ready: str) -> str:
-    pod = {
+    pod: dict[str, Any] = {
         "metadata": {"name": "kube-proxy-x", "ownerReferences": [{"kind": "DaemonSet"}]},
         "spec": {"containers": [{"image": "kube-proxy:v1.36.1"}]},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
     }
     other = {"metadata": {"name": "coredns-x", "ownerReferences": [{"kind": "ReplicaSet"}]}}
-    return json.dumps({"items": [pod, other]})
+    leaving = {"metadata": {**pod["metadata"], "deletionTimestamp": "2026-11-21T00:00:00Z"}}
+    return json.dumps({"items": [pod, other, leaving]})
 
 
 def installed(bench: Bench, version: str, *, held: bool = True) -> HostFacts:
