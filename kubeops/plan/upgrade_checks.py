@@ -16,7 +16,7 @@ from kubeops.plan.model import Finding
 from kubeops.plan.skew import Components, violations
 from kubeops.plan.upgrade_drain_checks import drain_checks
 from kubeops.plan.upgrade_hop import Hop, applier
-from kubeops.plan.upgrade_host_checks import host_checks
+from kubeops.plan.upgrade_host_checks import host_checks, readiness
 from kubeops.plan.upgrade_situation import Situation
 
 ETCD_36_SINCE = Minor(1, 34)
@@ -35,7 +35,9 @@ ETCD_FULL = 0.75
 def upgrade_checks(situation: Situation) -> tuple[Finding, ...]:
     """Return everything the checks find. Where nothing is to be done, little can be in the way."""
     found = [*_unreachable(situation), *_api(situation)]
-    if situation.waves:
+    if not situation.waves:
+        found += readiness(situation)
+    else:
         found += [
             *_limit(situation),
             *_skew(situation),

@@ -36,6 +36,12 @@ def host_checks(situation: Situation) -> Iterator[Finding]:
             yield from check(situation, host, facts)
 
 
+def readiness(situation: Situation) -> Iterator[Finding]:
+    """Yield which nodes are not Ready, or kept out of use, host by host."""
+    for host, facts in situation.reached:
+        yield from _ready(situation, host, facts)
+
+
 def _joined(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
     if facts.unfinished is not None or facts.kubelet_server is None:
         yield blocking(
@@ -81,7 +87,7 @@ def _ready(situation: Situation, host: Host, _facts: HostFacts) -> Iterator[Find
         return
     if not node.ready:
         ours = cordon(node) is Cordon.OURS
-        yield (warning if ours else acceptable)(
+        yield (warning if ours or not situation.waves else acceptable)(
             "node-not-ready",
             f"its node is not Ready: {node.ready_message}"
             + ("; its upgrade was under way and goes on" if ours else ""),

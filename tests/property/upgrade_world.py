@@ -67,7 +67,11 @@ class World:
 
     @property
     def decided(self) -> dict[str, object]:
-        """What an upgrade decides; not the versions of packages that were new enough before."""
+        """What an upgrade decides.
+
+        Not the versions of kubeadm that were new enough before; and not whether a kubelet that was
+        just restarted has become Ready, which it does by itself.
+        """
         system = {workload.name: workload.images for workload in self.api.system}
         lines: dict[str, object] = {"inventory": self.desired.kubernetes, "addons": system}
         for host in self.desired.hosts:
@@ -76,7 +80,7 @@ class World:
                 {name: pod.image for name, pod in facts.static_pods.items()},
                 [self.package(host.name, name) for name in ("kubelet", "kubectl")],
                 [package.name for package in facts.packages.values() if package.held],
-                (node.kubelet, node.ready, cordon(node)),
+                (node.kubelet, cordon(node)),
                 (facts.unfinished_upgrade, len(facts.kubeadm_backups) > 1),
             )
         return lines

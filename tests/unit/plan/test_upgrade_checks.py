@@ -493,6 +493,13 @@ def test_a_node_that_is_not_ready(cordon: str, severity: Severity) -> None:
     assert "container runtime is down" in finding.text
 
 
+def test_a_node_that_is_not_ready_does_not_stop_what_does_nothing() -> None:
+    what = Seen(version="1.36.1", hosts={"w1": At(ready=False)})
+    plan = planned(what=what, desired=_at("1.36.1"))
+    assert plan.is_empty
+    assert [one.severity for one in found(plan, "node-not-ready", "w1")] == [WARNING]
+
+
 def test_packages_that_are_not_held() -> None:
     what = Seen(version="1.35.4", hosts={"w1": At(held=False)})
     units = on("w1", units={HELD_ON.name: HELD_ON})

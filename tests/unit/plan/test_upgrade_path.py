@@ -40,7 +40,7 @@ def test_wishes(text: str, minor: Minor, version: KubeVersion | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "latest", "1.36.1-rc.0", "1.36.x"])
 def test_no_wishes(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a version|is a pre-release"):
+    with pytest.raises(ValueError, match=r"is not a version|is a pre-release"):
         Wish.parse(text)
 
 
