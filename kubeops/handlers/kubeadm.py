@@ -19,10 +19,10 @@ hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire wi
 from contextlib import suppress
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
-from kubeops.engine.gates import Gate, Reading, wait_until
+from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.handlers.etcd import remove_stale_member
-from kubeops.handlers.observe import api_trouble, etcd_facts, host_facts
+from kubeops.handlers.observe import api_trouble, etcd_facts, host_facts, settled_host
 from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
 from kubeops.handlers.tools import kubectl
@@ -36,7 +36,6 @@ from kubeops.transport.base import Command
 
 INIT_TIMEOUT = 900
 JOIN_TIMEOUT = 600
-IDLE_TIMEOUT = 900
 READY_TIMEOUT = 240
 
 # `cat |` because a shell's stdin may be a socket, which /dev/stdin cannot open again.
@@ -73,34 +72,11 @@ def _is_node(facts: HostFacts) -> bool:
     return facts.unfinished is None and facts.kubelet_server is not None
 
 
-def _settled(context: StepContext) -> HostFacts:
-    """Return the host's facts, once no kubeadm is at work there."""
-    facts = host_facts(context)
-    return _await_idle(context) if facts.kubeadm_running else facts
-
-
 def _clear_unfinished(facts: HostFacts, context: StepContext) -> None:
     """Bring the host to where kubeadm may start."""
     if facts.unfinished is not None:
         context.progress(f"moving the unfinished {facts.unfinished} aside")
         clear(context)
-
-
-def _await_idle(context: StepContext) -> HostFacts:
-    """Wait until the kubeadm of a killed run has ended; return what it left."""
-    found: list[HostFacts] = []
-
-    def look() -> Reading:
-        found.append(host_facts(context))
-        busy = found[-1].kubeadm_running
-        return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
-
-    wait_until(
-        Gate(name="the kubeadm of an earlier run", look=look, timeout=IDLE_TIMEOUT, successes=1),
-        clock=context.clock,
-        progress=context.progress,
-    )
-    return found[-1]
 
 
 def _certificate_names(desired: Cluster) -> tuple[str, ...]:
@@ -138,7 +114,7 @@ def _taints(host: Host) -> list[dict[str, str]] | None:
 
 
 def _init(action: InitCluster, context: StepContext) -> None:
-    facts = _settled(context)
+    facts = settled_host(context)
     if _is_node(facts):
         return
     _clear_unfinished(facts, context)
@@ -211,7 +187,7 @@ def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str,
 def _join(
     action: JoinControlPlane | JoinWorker, context: StepContext, *, control_plane: bool
 ) -> None:
-    facts = _settled(context)
+    facts = settled_host(context)
     if _is_node(facts):
         return
     via = context.transport.runner(action.via)
