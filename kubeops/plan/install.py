@@ -114,7 +114,6 @@ def plan_install(
                 desired,
                 facts,
                 hosts=[host for host in desired.hosts if _will_be_member(host, hosts, membership)],
-                joining=joining,
                 via=membership.via,
                 manifests=manifests,
             ),

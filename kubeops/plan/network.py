@@ -64,7 +64,6 @@ def network_lanes(
     facts: ClusterFacts,
     *,
     hosts: Sequence[Host],
-    joining: Sequence[Host],
     via: str,
     manifests: Sequence[ManifestSource],
 ) -> tuple[Lane, ...]:
@@ -74,16 +73,12 @@ def network_lanes(
         desired: the inventory.
         facts: what was observed.
         hosts: the hosts that are, or are about to be, nodes.
-        joining: those of them that are not nodes yet.
         via: the control plane that manifests are applied on.
         manifests: what is applied, in this order.
     """
     lanes = (
         tuple(_bridge_lane(host, desired, via) for host in hosts)
-        if (
-            desired.cni.name == "bridge"
-            and (joining or not all(_bridged(host, facts) for host in hosts))
-        )
+        if desired.cni.name == "bridge" and not all(_bridged(host, facts) for host in hosts)
         else ()
     )
     applied = facts.api.applied if facts.api is not None else {}

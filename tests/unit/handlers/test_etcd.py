@@ -61,7 +61,7 @@ def test_a_majority_of_those_who_stay_must_be_healthy(
 
 
 def test_learners_have_no_vote() -> None:
-    found = etcd("+++", learners=[3])
+    found = etcd("++-", learners=[3])
     assert quorum_trouble(found, found.members[1]) == ""
     assert quorum_trouble(etcd("+-+", learners=[3]), etcd("+-+").members[0]) != ""
 

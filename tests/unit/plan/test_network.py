@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubeops.model.desired import Cluster, Host
+from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts
 from kubeops.plan.actions import ApplyManifest, ConfigureBridge
 from kubeops.plan.model import Lane
@@ -25,12 +25,9 @@ ADDON = ManifestSource(name="addon", source="/srv/addon.yaml", digest="1")
 def lanes(
     facts: ClusterFacts,
     *manifests: ManifestSource,
-    joining: tuple[Host, ...] = (),
     desired: Cluster = DESIRED,
 ) -> tuple[Lane, ...]:
-    return network_lanes(
-        desired, facts, hosts=desired.hosts, joining=joining, via="cp1", manifests=manifests
-    )
+    return network_lanes(desired, facts, hosts=desired.hosts, via="cp1", manifests=manifests)
 
 
 def test_routes_lead_to_all_others_in_a_fixed_order() -> None:
@@ -73,7 +70,7 @@ def test_one_node_without_its_files_has_all_nodes_looked_at() -> None:
 
 def test_a_new_node_changes_the_routes_of_all() -> None:
     facts = observed(DESIRED, members=("cp1", "w1"))
-    assert len(lanes(facts, joining=(DESIRED.hosts[2],))) == 3
+    assert len(lanes(facts)) == 3
 
 
 def test_without_the_api_nobody_knows_and_everything_is_planned() -> None:
@@ -100,4 +97,4 @@ def test_what_has_not_changed_is_not_applied_again(applied: dict[str, str], agai
 
 def test_other_plugins_have_no_bridge() -> None:
     desired = replace(DESIRED, cni=replace(DESIRED.cni, name="flannel"))
-    assert lanes(observed(desired), joining=desired.hosts, desired=desired) == ()
+    assert lanes(observed(desired), desired=desired) == ()
