@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from kubeops.cli._app import Invocation, Report, command, typed
@@ -46,13 +47,16 @@ def reset(call: Invocation, *, confirm: str | None) -> Report | None:
 @command("status", *READS)
 def status(call: Invocation) -> Report:
     """Show nodes, versions, etcd members, certificates and drift on one screen."""
+    from kubeops.ops.backup import glance
     from kubeops.ops.session import open_session
     from kubeops.render.status import status as render
 
     cluster = call.cluster()
     with open_session(cluster) as session:
         facts = session.observe()
-    return Report(data=facts, text=render(facts, cluster))
+        backup = glance(cluster, state=session.state, now=facts.at)
+    data = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    return Report(data={**data, "backup": backup}, text=render(facts, cluster, backup=backup))
 
 
 @command("kubeconfig", INVENTORY, OUTPUT, JSON, VERBOSE)

@@ -88,6 +88,7 @@ def take(session: Session, *, progress: Progress) -> Taken:
 
     try:
         store = open_store(session.desired.backup)
+        progress("asking the hosts what there is")
         bundle = save.take(
             session.desired,
             session.observe(),
@@ -237,6 +238,19 @@ def freshness(
         max_age=desired.backup.max_age if max_age is None else max_age,
         last=attempts.read(state, desired.name),
     )
+
+
+def glance(desired: Cluster, *, state: Path, now: datetime) -> Freshness | str:
+    """Return how old the newest proven backup is, if that costs next to nothing; else why not.
+
+    A store elsewhere is not asked, and one that cannot be read is no error of who only looks by.
+    """
+    if not desired.backup.store.startswith("file://"):
+        return f"in {desired.backup.store}; see them with backup.status"
+    try:
+        return freshness(desired, state=state, now=now)
+    except KubeopsError as error:
+        return error.message
 
 
 def _tidy(

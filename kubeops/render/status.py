@@ -6,8 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kubeops.model.backup import Freshness
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdMember, HostFacts, NodeFacts
+from kubeops.render.backup import newest
 from kubeops.render.plan import REHEARSAL
 from kubeops.render.units import days_until, size
 
@@ -16,12 +18,18 @@ _SKEW_SECONDS = 1.0
 _WHOLE = frozenset({"NODE", "ROLE", "READY", "ETCD", "HEALTHY"})
 
 
-def status(facts: ClusterFacts, cluster: Cluster) -> RenderableType:
-    """Return what is, beside what `cluster` wants; whatever differs is named."""
+def status(
+    facts: ClusterFacts, cluster: Cluster, *, backup: Freshness | str = ""
+) -> RenderableType:
+    """Return what is, beside what `cluster` wants; whatever differs is named.
+
+    `backup` is what is known of backups, or why nothing is.
+    """
     parts: list[RenderableType] = [_heading(facts, cluster)]
     if facts.rehearsal:
         parts.append(Text(REHEARSAL, style="bold yellow"))
     parts += [Text(), _nodes(facts, cluster), Text(), *_etcd(facts)]
+    parts += _backup(backup)
     parts += _section("certificates", _certificates(facts))
     parts += _section("unreachable", _unreachable(facts))
     parts += _section("notes", notes(facts, cluster))
@@ -139,6 +147,13 @@ def _member(member: EtcdMember) -> tuple[str | Text, ...]:
         str(member.revision) if member.healthy else "-",
         " ".join(flags),
     )
+
+
+def _backup(backup: Freshness | str) -> list[RenderableType]:
+    if not backup:
+        return []
+    shown = Text(backup) if isinstance(backup, str) else newest(backup)
+    return [Text(), Text.assemble(("backup", "bold"), "   ", shown)]
 
 
 def _certificates(facts: ClusterFacts) -> Iterator[str]:
