@@ -60,6 +60,8 @@ def etcd_facts(read: Reader) -> EtcdFacts | str:
     Raises:
         FactsError: an answer cannot be understood.
     """
+    if "members" not in read.sections:
+        return f"{read.host}: it runs no etcd"
     if not read.ok("members"):
         return _complaint(read, "members")
     parse = partial(

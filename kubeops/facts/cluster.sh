@@ -1,7 +1,7 @@
 # Asks the API and etcd from a control plane; changes nothing and writes no file.
 #
-# POSIX sh, read from stdin by `sh -s -- NODE [ENDPOINT CACERT CERT KEY]`; without the last four
-# etcd is not asked. framing.sh is put in front. All questions are asked at the same time; what a
+# POSIX sh, read from stdin by `sh -s -- NODE both|etcd [ENDPOINT CACERT CERT KEY]`; with `etcd` the
+# API is not asked, without the last four etcd is not. framing.sh is put in front. All questions are asked at the same time; what a
 # program says on stderr is in the section `<name>.err`.
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
@@ -60,14 +60,14 @@ etcd_container() {
 }
 
 main() {
-    node=$1 endpoint=${2-} cacert=${3-} cert=${4-} key=${5-}
+    node=$1 whom=$2 endpoint=${3-} cacert=${4-} cert=${5-} key=${6-}
     announce
+    [ "$whom" = etcd ] && set -- || set -- version objects named
     if [ -n "$endpoint" ]; then
         container=$(etcd_container)
-        together members health status alarms version objects named
-    else
-        together version objects named
+        set -- members health status alarms "$@"
     fi
+    together "$@"
     section ended true
 }
 

@@ -10,15 +10,25 @@ from datetime import datetime
 from kubeops.errors import CommandError, FactsError, TransportError, UnknownOutcomeError
 from kubeops.facts.cluster import api_facts, etcd_arguments, etcd_facts
 from kubeops.facts.host import host_facts
+from kubeops.facts.parse_kube import parse_static_pod
 from kubeops.facts.probe import cluster_probe, host_probe, split
 from kubeops.facts.reader import Reader
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, HostFacts, Unreachable
+from kubeops.model.observed import (
+    ApiFacts,
+    ClusterFacts,
+    EtcdFacts,
+    HostFacts,
+    StaticPod,
+    Unreachable,
+)
 from kubeops.transport.base import Transport
+from kubeops.transport.files import read
 from kubeops.transport.pool import each
 
 AT_ONCE = 32
 _ADMIN = "/etc/kubernetes/admin.conf"
+ETCD_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
 
 Now = Callable[[], datetime]
 
@@ -80,6 +90,33 @@ def gather_from(name: str, transport: Transport, *, now: Now) -> ClusterFacts:
     return _cluster(at, {name: facts}, {}, api, etcd)
 
 
+def gather_answers(name: str, transport: Transport, *, now: Now) -> ClusterFacts:
+    """Observe the API and etcd as control plane `name` sees them; no host is read.
+
+    Raises:
+        FactsError: one answered something that cannot be understood.
+    """
+    at = now()
+    try:
+        found = _answers(name, _etcd_manifest(name, transport), transport)
+    except (TransportError, UnknownOutcomeError, CommandError) as error:
+        return _cluster(at, {}, {}, error.message, error.message)
+    return _cluster(at, {}, {}, api_facts(found), etcd_facts(found))
+
+
+def gather_etcd(name: str, transport: Transport) -> EtcdFacts | str:
+    """Observe etcd alone, as control plane `name` sees it; a text says why it did not answer.
+
+    Raises:
+        FactsError: it answered something that cannot be understood.
+    """
+    try:
+        found = _answers(name, _etcd_manifest(name, transport), transport, api=False)
+    except (TransportError, UnknownOutcomeError, CommandError) as error:
+        return error.message
+    return etcd_facts(found)
+
+
 def gather_hosts(
     desired: Cluster,
     transport: Transport,
@@ -96,10 +133,10 @@ def gather_hosts(
     source = _source(desired) if ask_source else ""
     names = [host.name for host in desired.hosts]
 
-    def read(name: str) -> HostFacts | Unreachable:
+    def observe(name: str) -> HostFacts | Unreachable:
         return gather_host(name, transport, now=now, source=source)
 
-    return _parted(outcome.value for outcome in each(names, read, at_once=at_once))
+    return _parted(outcome.value for outcome in each(names, observe, at_once=at_once))
 
 
 def gather_host(
@@ -166,16 +203,33 @@ def ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFac
     Raises:
         FactsError: one answered something that cannot be understood.
     """
-    pod = facts.static_pods.get("etcd")
     try:
-        arguments = etcd_arguments(pod) if pod else None
-    except LookupError as error:
-        raise FactsError(
-            host=facts.host, section="the etcd manifest", reason=f"it has no flag {error}"
-        ) from error
-    try:
-        result = transport.runner(facts.host).run(cluster_probe(facts.host, etcd=arguments)).must()
+        found = _answers(facts.host, facts.static_pods.get("etcd"), transport)
     except (TransportError, UnknownOutcomeError, CommandError) as error:
         return error.message, error.message
-    read = Reader(host=facts.host, sections=split(result.stdout, host=facts.host))
-    return api_facts(read), etcd_facts(read) if pod else f"{facts.host}: it runs no etcd"
+    return api_facts(found), etcd_facts(found)
+
+
+def _answers(
+    name: str, etcd: StaticPod | None, transport: Transport, *, api: bool = True
+) -> Reader:
+    """Ask on control plane `name`, whose etcd member has the manifest `etcd`."""
+    try:
+        arguments = etcd_arguments(etcd) if etcd else None
+    except LookupError as error:
+        raise FactsError(
+            host=name, section="the etcd manifest", reason=f"it has no flag {error}"
+        ) from error
+    result = transport.runner(name).run(cluster_probe(name, etcd=arguments, api=api)).must()
+    return Reader(host=name, sections=split(result.stdout, host=name))
+
+
+def _etcd_manifest(name: str, transport: Transport) -> StaticPod | None:
+    """Return the manifest of the etcd member on `name`; None when it runs none."""
+    content = read(transport.runner(name), ETCD_MANIFEST)
+    if content is None:
+        return None
+    try:
+        return parse_static_pod(content.decode())
+    except (ValueError, LookupError, TypeError) as error:
+        raise FactsError(host=name, section=ETCD_MANIFEST, reason=str(error)) from error

@@ -51,16 +51,19 @@ def host_probe(repository_url: str = "") -> Command:
     )
 
 
-def cluster_probe(node: str, *, etcd: tuple[str, str, str, str] | None) -> Command:
+def cluster_probe(
+    node: str, *, etcd: tuple[str, str, str, str] | None, api: bool = True
+) -> Command:
     """Return the command that asks the API and etcd on control plane `node`.
 
     Args:
         node: the node's name.
         etcd: endpoint, CA, certificate and key of its etcd member (paths on the host); None when it
             runs none.
+        api: whether to ask the API at all.
     """
     return Command(
-        argv=("sh", "-s", "--", node, *(etcd or ())),
+        argv=("sh", "-s", "--", node, "both" if api else "etcd", *(etcd or ())),
         stdin=script("cluster.sh"),
         timeout=CLUSTER_TIMEOUT,
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from kubeops.engine.context import DONE, NEEDED, Check, State, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import FactsError, StepError, TransportError
-from kubeops.facts.gather import gather_from, gather_host
+from kubeops.facts.gather import gather_answers, gather_etcd, gather_from, gather_host
 from kubeops.facts.parse_kube import parse_nodes
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
@@ -61,7 +61,12 @@ def via_control_plane(context: StepContext) -> StepContext:
 
 
 def cluster_facts(context: StepContext, *, via: str) -> ClusterFacts:
-    """Read API and etcd, now, as the control plane `via` sees them; no other host is read."""
+    """Read API and etcd, now, as the control plane `via` sees them; no host is read."""
+    return gather_answers(via, context.transport, now=context.clock.now)
+
+
+def control_plane_facts(context: StepContext, *, via: str) -> ClusterFacts:
+    """Read the control plane `via`, and API and etcd as it sees them, now."""
     return gather_from(via, context.transport, now=context.clock.now)
 
 
@@ -88,10 +93,10 @@ def etcd_facts(context: StepContext, *, via: str) -> EtcdFacts:
     Raises:
         StepError: etcd does not answer there.
     """
-    facts = cluster_facts(context, via=via)
-    if facts.etcd is None:
-        raise StepError(f"etcd does not answer on {via}: {facts.etcd_error}")
-    return facts.etcd
+    etcd = gather_etcd(via, context.transport)
+    if isinstance(etcd, str):
+        raise StepError(f"etcd does not answer on {via}: {etcd}")
+    return etcd
 
 
 def api_trouble(context: StepContext) -> str:

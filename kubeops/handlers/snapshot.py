@@ -9,7 +9,7 @@ from kubeops.backups.save import take
 from kubeops.backups.store import open_store
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.runs import state_directory
-from kubeops.handlers.observe import cluster_facts
+from kubeops.handlers.observe import control_plane_facts
 from kubeops.plan.actions import SaveSnapshot
 
 FRESH = timedelta(hours=1)
@@ -30,7 +30,7 @@ def _check(action: SaveSnapshot, context: StepContext) -> Check:
 def _save(action: SaveSnapshot, context: StepContext) -> None:
     bundle = take(
         context.desired,
-        cluster_facts(context, via=context.host),
+        control_plane_facts(context, via=context.host),
         transport=context.transport,
         store=open_store(context.desired.backup),
         state=state_directory(),

@@ -49,11 +49,11 @@ class Patience:
         lost: after which a connection whose data nobody acknowledges is given up.
     """
 
-    connect: float = 15.0
+    connect: float = 10.0
     banner: float = 10.0
     auth: float = 30.0
     channel: float = 30.0
-    attempts: int = 4
+    attempts: int = 3
     pause: float = 0.5
     keepalive: int = 15
     lost: float = 60.0

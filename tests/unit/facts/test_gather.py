@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 from kubeops.errors import FactsError, HostKeyError, TransportError, UnknownOutcomeError
-from kubeops.facts.gather import gather_cluster, gather_from, gather_host, gather_hosts
+from kubeops.facts.gather import (
+    ETCD_MANIFEST,
+    gather_answers,
+    gather_cluster,
+    gather_etcd,
+    gather_from,
+    gather_host,
+    gather_hosts,
+)
 from kubeops.model.desired import Cluster, Host, Networks, Role
-from kubeops.model.observed import HostFacts, Unreachable
+from kubeops.model.observed import EtcdFacts, HostFacts, Unreachable
 from kubeops.model.version import KubeVersion
-from kubeops.transport.fake import FakeTransport
+from kubeops.transport.fake import FakeTransport, reading
 
 CASES = Path(__file__).parent / "cases"
 URL = "https://mirror.example/v1.35/deb/InRelease"
@@ -172,7 +180,7 @@ def test_api_and_etcd_are_asked_on_the_first_control_plane_that_has_joined() -> 
     transport.runners["cp1"].on(HOST, stdout=FRESH)
     transport.runners["cp2"].on(HOST, stdout=MEMBER)
     transport.runners["cp2"].on(
-        ("sh", "-s", "--", "cp2", *FLAGS), stdout=answer("whole", "three-healthy")
+        ("sh", "-s", "--", "cp2", "both", *FLAGS), stdout=answer("whole", "three-healthy")
     )
     transport.runners["cp3"].on(HOST, stdout=MEMBER)
     transport.runners["w1"].on(HOST, stdout=FRESH)
@@ -241,3 +249,39 @@ def test_an_etcd_manifest_without_certificates_is_a_surprise() -> None:
 
     with pytest.raises(FactsError, match=r"cp1: the etcd manifest .* it has no flag 'key-file'"):
         gather_cluster(cluster(), transport, now=still)
+
+
+MANIFEST = (CASES / "static_pod" / "etcd.txt").read_bytes()
+
+
+def test_answers_are_had_without_reading_the_host() -> None:
+    transport = FakeTransport(["cp2"])
+    transport.runners["cp2"].on(reading(ETCD_MANIFEST), stdout=MANIFEST)
+    transport.runners["cp2"].on(
+        ("sh", "-s", "--", "cp2", "both"), stdout=answer("whole", "three-healthy")
+    )
+    facts = gather_answers("cp2", transport, now=still)
+    assert facts.hosts == {}
+    assert facts.api is not None
+    assert facts.etcd is not None
+    assert len(facts.etcd.members) == 3
+
+
+def test_etcd_is_asked_alone() -> None:
+    transport = FakeTransport(["cp2"])
+    transport.runners["cp2"].on(reading(ETCD_MANIFEST), stdout=MANIFEST)
+    transport.runners["cp2"].on(
+        ("sh", "-s", "--", "cp2", "etcd"), stdout=answer("refused", "three-healthy")
+    )
+    etcd = gather_etcd("cp2", transport)
+    assert isinstance(etcd, EtcdFacts)
+    assert len(etcd.members) == 3
+
+
+def test_a_control_plane_that_is_lost_says_why_it_did_not_answer() -> None:
+    transport = FakeTransport(["cp2"])
+    lost = TransportError("cp2: connection lost", host="cp2")
+    transport.runners["cp2"].on(reading(ETCD_MANIFEST), error=lost)
+    assert gather_etcd("cp2", transport) == "cp2: connection lost"
+    facts = gather_answers("cp2", transport, now=still)
+    assert (facts.api_error, facts.etcd_error) == ("cp2: connection lost",) * 2

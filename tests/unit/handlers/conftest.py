@@ -15,7 +15,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
         return seen.etcd or seen.etcd_error
 
     monkeypatch.setattr(observe, "gather_host", lambda name, *_, **__: made.see_host(name))
-    monkeypatch.setattr(observe, "gather_from", lambda name, *_, **__: made.see_cluster(name))
+    for reading in ("gather_from", "gather_answers"):
+        monkeypatch.setattr(observe, reading, lambda name, *_, **__: made.see_cluster(name))
+    monkeypatch.setattr(observe, "gather_etcd", lambda name, *_: made.see_etcd(name))
     monkeypatch.setattr(observe, "gather_answers", lambda name, *_, **__: made.see_cluster(name))
     monkeypatch.setattr(observe, "gather_etcd", etcd)
     return made

@@ -9,7 +9,7 @@ from kubeops.engine.context import StepContext
 from kubeops.engine.gates import Gate, wait_until
 from kubeops.handlers import etcd, hosts, kubeadm, packages, reset, runtime
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts, HostFacts, Unreachable
+from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Unreachable
 from kubeops.transport import files
 from kubeops.transport.base import Command
 from kubeops.transport.fake import FakeRunner, FakeTransport
@@ -90,6 +90,10 @@ class Bench:
 
     def see_cluster(self, name: str) -> ClusterFacts:
         return _next(self.clusters[name])
+
+    def see_etcd(self, name: str) -> EtcdFacts | str:
+        seen = self.see_cluster(name)
+        return seen.etcd or seen.etcd_error
 
 
 def _next(looks: list[T]) -> T:
