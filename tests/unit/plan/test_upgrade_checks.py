@@ -292,6 +292,13 @@ def test_a_check_finds_nothing_else_to_stop_for(name: str) -> None:
     assert others <= {"not-joined", "limit"}
 
 
+def test_a_limit_leaves_unreachable_workers_out_but_no_control_plane() -> None:
+    limit = Choices(limit=("cp1", "cp3", "w2"))
+    assert found(planned(without("w1"), choices=limit), "unreachable", "w1") == []
+    (finding,) = found(planned(without("cp2"), choices=limit), "unreachable", "cp2")
+    assert finding.severity is BLOCKING
+
+
 def test_a_finished_cluster_is_not_checked_further() -> None:
     """Nothing is going to change, so nothing is in the way."""
     plan = planned(on("w1", cgroup="tmpfs"), what=Seen(version="1.36.1"), desired=_at("1.36.1"))
