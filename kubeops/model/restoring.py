@@ -44,8 +44,8 @@ class Phase(StrEnum):
 
     @property
     def touched(self) -> bool:
-        """Whether something of the cluster was touched."""
-        return self.rank >= Phase.STOPPING.rank
+        """Whether something of the cluster is not as it was before."""
+        return self.rank >= Phase.STOPPING.rank and self is not Phase.UNDONE
 
     @property
     def undoing(self) -> bool:

@@ -33,6 +33,7 @@ An undo of what has touched nothing only removes what was prepared.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kubeops.model.bundle import Bundle
 from kubeops.model.desired import Cluster
@@ -284,7 +285,8 @@ def _close(attempt: Attempt, phase: Phase, title: str) -> Wave:
     def close(_target: Target) -> tuple[str, Action]:
         return title, CloseAttempt(attempt=attempt.id, phase=phase)
 
-    return _on_all(attempt, phase, "close", title, close)
+    left = (one for one in attempt.targets if one.mark is None or one.mark.phase is not phase)
+    return _on_all(replace(attempt, targets=tuple(left)), phase, "close", title, close)
 
 
 def _put_back(attempt: Attempt, phase: Phase, name: str, title: str, *pods: str) -> Wave:

@@ -34,6 +34,7 @@ def check_restore(
     """Return what is to be known of restoring `bundle`; arguments as for `plan_restore`."""
     return (
         *_unfinished(more, attempt),
+        *_again(more, bundle),
         *_reachable(desired, facts, more),
         *_taking_part(desired, facts, attempt),
         *_trust(bundle),
@@ -63,8 +64,7 @@ def check_undo(
             host=target.name,
         )
         for target in attempt.targets
-        if target.mark is None or not target.mark.phase.touched
-        if any(phase.rank > Phase.STOPPING.rank for phase in attempt.phases)
+        if target.mark is None
     ]
     if all(phase is Phase.DONE for phase in attempt.phases):
         found.append(
@@ -88,6 +88,20 @@ def _unfinished(more: RestoreFacts, attempt: Attempt) -> Iterator[Finding]:
         )
     if any(phase.undoing for phase in attempt.phases):
         yield blocking("unfinished-undo", f"restore {attempt.id} is being undone", UNDO)
+
+
+def _again(more: RestoreFacts, bundle: Bundle) -> Iterator[Finding]:
+    """A run that was killed after its last step is typed again; it must not all happen again."""
+    newest = more.newest
+    marks = [more.mark(host, newest) for host in more.hosts]
+    done = [mark for mark in marks if mark is not None and mark.phase is Phase.DONE]
+    if newest.partition("-")[2] == bundle.name and len(done) == len(marks):
+        yield acceptable(
+            "restored-already",
+            f"{bundle.name} was restored already, by the restore begun at {done[0].began}; what "
+            "was changed since then would be gone",
+            "See whether the cluster is what you want: invoke status",
+        )
 
 
 def _reachable(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -> Iterator[Finding]:
@@ -129,6 +143,7 @@ def _taking_part(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Ite
                 host=host.name,
             )
     members = {target.member for target in attempt.targets}
+    members |= {host.name for host in desired.control_planes}
     for member in facts.etcd.members if facts.etcd is not None else ():
         if member.name not in members:
             yield acceptable(

@@ -80,7 +80,7 @@ class Attempt:
 
     @property
     def touched(self) -> bool:
-        """Whether anything of the cluster was touched."""
+        """Whether anything of the cluster is not as it was before."""
         return any(phase.touched for phase in self.phases)
 
 

@@ -144,13 +144,15 @@ def test_what_was_deleted_is_back_and_what_was_made_is_gone(operator: Operator, 
     assert not list((operator.state / lab.name).glob("restoring/*"))
     # And once more, from the same backup: the revision is higher still.
     seen = revision(ssh, lab)
-    operator.on_cluster("restore", *restore(operator, "--from", "latest")).must()
+    again = restore(operator, "--from", "latest")
+    assert "restored-already" in operator.on_cluster("restore", *again).must(4).words
+    operator.on_cluster("restore", *again, "--accept", "restored-already").must()
     assert revision(ssh, lab) > seen
     undone = operator.on_cluster("restore", *restore(operator, "--undo")).must()
     assert "kept: /var/lib/etcd.undone-restore-" in undone.words
     is_whole(operator.json("status"), lab)
-    again = operator.on_cluster("restore", *restore(operator, "--undo")).must(4)
-    assert "nothing-to-undo" in again.words
+    over = operator.on_cluster("restore", *restore(operator, "--undo")).must(4)
+    assert "nothing-to-undo" in over.words
 
 
 def test_a_restore_killed_at_every_step_is_continued(operator: Operator, ssh: Ssh) -> None:
