@@ -1,7 +1,6 @@
 """How an upgrade went: the time of each host, step by step, what was waited for, API gaps."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -26,22 +25,36 @@ def upgrade(report: UpgradeReport) -> RenderableType:
 
 
 def _steps(steps: Sequence[StepTime]) -> RenderableType:
+    """Return a row for each hop and whom its steps are about, in the order they came up."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("HOP", no_wrap=True)
     table.add_column("HOST", no_wrap=True)
     table.add_column("TOOK", justify="right", no_wrap=True)
     table.add_column("STEPS", overflow="fold")
-    of_host = sorted(steps, key=lambda step: [one.host for one in steps].index(step.host))
-    for host, group in groupby(of_host, key=lambda step: step.host):
-        mine = list(group)
-        told = ", ".join(f"{_name(step)} {duration(step.seconds)}{_ended(step)}" for step in mine)
-        table.add_row(host, duration(sum(step.seconds for step in mine)), told)
+    rows: dict[tuple[str, str], list[StepTime]] = {}
+    for step in steps:
+        hop, subject, _ = _parts(step)
+        rows.setdefault((hop, subject), []).append(step)
+    for (hop, subject), mine in rows.items():
+        told = ", ".join(
+            f"{_parts(step)[2]} {duration(step.seconds)}{_ended(step)}" for step in mine
+        )
+        table.add_row(hop, subject, duration(sum(step.seconds for step in mine)), told)
     return table
 
 
-def _name(step: StepTime) -> str:
-    """The end of the step's id, which says what is done: `/1.36/workers/w1/drain` is w1/drain."""
-    parts = step.step.strip("/").split("/")
-    return "/".join(parts[-2:]) if step.host not in parts else parts[-1]
+def _parts(step: StepTime) -> tuple[str, str, str]:
+    """Return hop, host and what was done: `/1.36/workers/w1/drain` is 1.36, w1, drain.
+
+    A step on a Node is about that node, wherever kubectl ran.
+    """
+    match step.step.strip("/").split("/"):
+        case [hop, _group, subject, done]:
+            return hop, subject, done
+        case [hop, done]:
+            return hop, step.host, done
+        case other:
+            return "", step.host, "/".join(other)
 
 
 def _ended(step: StepTime) -> str:

@@ -21,18 +21,18 @@ def shown(*steps: StepTime, availability: Availability | None = None) -> str:
     return text_of(upgrade(report), width=200)
 
 
-def test_each_host_has_its_time_and_its_steps() -> None:
+def test_each_host_has_its_time_and_its_steps_hop_by_hop() -> None:
+    """A step on a Node is about that node, wherever kubectl ran."""
     told = shown(
-        step("control-planes/cp1/apply", "cp1", 60),
-        step("workers/w1/kubelet", "w1", 4),
-        step("workers/w1/drain", "cp1", 10, state="failed"),
         step("control-planes/cp1/kubeadm", "cp1", 0, state="skipped"),
+        step("control-planes/cp1/apply", "cp1", 60),
+        step("workers/w1/drain", "cp1", 10, state="failed"),
+        step("workers/w1/kubelet", "w1", 4),
+        step("finish", "cp1", 3),
     )
     told = " ".join(told.split())
-    assert (
-        "cp1 1 min 10 s apply 1 min 00 s, w1/drain 10 s (failed), kubeadm 0.0 s (was done)" in told
-    )
-    assert "w1 4.0 s kubelet 4.0 s" in told
+    assert "1.36 cp1 1 min 03 s kubeadm 0.0 s (was done), apply 1 min 00 s, finish 3.0 s" in told
+    assert "1.36 w1 14 s drain 10 s (failed), kubelet 4.0 s" in told
 
 
 def test_what_was_waited_for_comes_longest_first() -> None:
