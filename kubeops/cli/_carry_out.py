@@ -12,13 +12,20 @@ from kubeops.model.run import Outcome, RunState, StepState
 from kubeops.plan.model import Plan
 
 
-def carry_out(plan: Plan, call: Invocation, *, run: Callable[[Sink], Outcome]) -> Report | None:
+def carry_out(
+    plan: Plan,
+    call: Invocation,
+    *,
+    run: Callable[[Sink], Outcome],
+    otherwise: tuple[str, ...] = (),
+) -> Report | None:
     """Show `plan`, have it approved, run it under a progress view, and report how it ended.
 
     Args:
         plan: what is shown and what `run` runs: the same object.
         call: how it is approved and where it is shown.
         run: runs the plan, giving every event to the sink it gets.
+        otherwise: what else can be typed when the run did not get to its end, one line each.
 
     Returns:
         The report; None when nothing was to be run.
@@ -39,7 +46,7 @@ def carry_out(plan: Plan, call: Invocation, *, run: Callable[[Sink], Outcome]) -
     )
     with view:
         outcome = run(view)
-    following = _following(outcome, call)
+    following = _following(outcome, call, otherwise)
     return Report(
         data=outcome,
         text=ending(outcome, progress=view.progress, following=following),
@@ -47,12 +54,13 @@ def carry_out(plan: Plan, call: Invocation, *, run: Callable[[Sink], Outcome]) -
     )
 
 
-def _following(outcome: Outcome, call: Invocation) -> tuple[str, ...]:
+def _following(outcome: Outcome, call: Invocation, otherwise: tuple[str, ...]) -> tuple[str, ...]:
     if outcome.status is RunState.DONE:
         return ()
     inventory = ("--inventory", call.options.inventory) if call.options.inventory else ()
     return (
         f"{call.command_line()}   (continues from what the hosts say)",
+        *otherwise,
         f"{typed('status', *inventory)}   (what is and what is not)",
         f"{typed('runs.show', '--run', outcome.run_id)}   (this report again)",
     )

@@ -56,7 +56,14 @@ def restore(
             planned,
             call,
             run=lambda sink: run(planned, session, arguments=arguments, sink=sink),
+            otherwise=() if undo else (_way_back(call, cluster.name),),
         )
+
+
+def _way_back(call: Invocation, name: str) -> str:
+    inventory = ("--inventory", call.options.inventory) if call.options.inventory else ()
+    line = typed("restore", "--undo", *inventory, "--confirm", name)
+    return f"{line}   (puts back what was there before)"
 
 
 def _confirm(given: str | None, name: str, call: Invocation) -> None:

@@ -74,7 +74,8 @@ advance "$phase"
 _RUNNING = """
 if command -v crictl >/dev/null; then
   for name; do
-    if [ -n "$(crictl ps --quiet --name "^$name\\$")" ]; then echo "$name"; fi
+    found=$(crictl ps --quiet --name "^$name\\$")
+    if [ -n "$found" ]; then echo "$name"; fi
   done
 else
   for process in /proc/[0-9]*; do

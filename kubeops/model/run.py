@@ -12,6 +12,7 @@ from kubeops.errors import (
     KubeopsError,
     StepError,
     TransportError,
+    UntrustedSnapshotError,
 )
 
 LINES_SHOWN = 15
@@ -123,6 +124,8 @@ class Outcome:
             return TransportError(message, host=first.host, hint=first.hint or hint)
         if first.exit_status == GateError.exit_status:
             return GateError(message, last="\n".join(first.output), hint=first.hint or hint)
+        if first.exit_status == UntrustedSnapshotError.exit_status:
+            return UntrustedSnapshotError(message, hint=first.hint or hint)
         return StepError(message, hint=first.hint or hint)
 
     def must(self) -> "Outcome":

@@ -209,7 +209,7 @@ def _exchange(attempt: Attempt, *, undo: bool) -> tuple[Wave, ...]:
 
     def stop(_target: Target) -> tuple[str, Action]:
         action = StopControlPlane(attempt=attempt.id, phase=stopping)
-        return "move the static pods out, wait for their end", action
+        return "move the static pods out", action
 
     def swap(target: Target) -> tuple[str, Action]:
         if undo:
@@ -250,7 +250,7 @@ def _members(attempt: Attempt, *, revision: int) -> Wave | None:
         control_planes=tuple(target.member for target in attempt.targets), revision=revision
     )
     first = attempt.targets[0].name
-    return _single("members", "etcd is whole", first, "wait for members that agree", members)
+    return _single("members", "etcd is whole", first, "ask all members", members)
 
 
 def _verify(
@@ -324,7 +324,26 @@ def _single(name: str, title: str, host: str, step: str, action: Action) -> Wave
 
 def _step(wave: str, host: str, name: str, title: str, action: Action) -> Step:
     path = "/".join(part for part in (wave, host, name) if part)
-    return Step(id=f"/{path}", host=host, title=title, action=action)
+    return Step(id=f"/{path}", host=host, title=title, action=action, gate=_gate(action))
+
+
+def _gate(action: Action) -> str:
+    """Say what is waited for when `action` is done."""
+    match action:
+        case StopControlPlane():
+            return "containers are gone"
+        case AwaitMembers():
+            return "all healthy, hashKV equal" if action.revision else "all healthy"
+        case StartStaticPods(phase=Phase.API):
+            return "/readyz"
+        case StartStaticPods(phase=Phase.CONTROLLERS):
+            return "containers run"
+        case ResyncNode():
+            return "lease is renewed"
+        case AwaitRestored():
+            return "UID, nodes Ready"
+        case _:
+            return ""
 
 
 def _present(*waves: Wave | None) -> tuple[Wave, ...]:
