@@ -22,10 +22,10 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.handlers.etcd import remove_stale_member
-from kubeops.handlers.observe import api_trouble, etcd_facts, host_facts, settled_host
+from kubeops.handlers.observe import api_trouble, etcd_facts, settled_host
 from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
-from kubeops.handlers.tools import kubectl
+from kubeops.handlers.tools import kubectl, shell
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import HostFacts
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
@@ -62,9 +62,19 @@ def _configured(
     )
 
 
+_JOINED = """
+[ ! -e /var/lib/kubeops/unfinished ] && [ -e /etc/kubernetes/kubelet.conf ]
+"""
+
+
 def _check(_action: object, context: StepContext) -> Check:
-    facts = host_facts(context)
-    return NEEDED if facts.kubeadm_running or not _is_node(facts) else DONE
+    """A kubeadm that is still at work has left its mark, and is waited for when it is applied."""
+    return DONE if joined(context) else NEEDED
+
+
+def joined(context: StepContext) -> bool:
+    """Whether the step's host is a node and no init or join of it is unfinished."""
+    return context.run(shell(_JOINED), 1).ok
 
 
 def _is_node(facts: HostFacts) -> bool:

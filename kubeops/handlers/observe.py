@@ -2,15 +2,13 @@
 
 from dataclasses import replace
 
-from kubeops.engine.context import DONE, NEEDED, Check, State, StepContext
+from kubeops.engine.context import NEEDED, Check, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import FactsError, StepError, TransportError
 from kubeops.facts.gather import gather_answers, gather_etcd, gather_from, gather_host
 from kubeops.facts.parse_kube import parse_nodes
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
-from kubeops.plan.actions import Action
-from kubeops.plan.hosts import satisfied
 
 IDLE_TIMEOUT = 900
 
@@ -109,10 +107,6 @@ def api_trouble(context: StepContext) -> str:
     return "" if answer.ok else f"its API server: {answer.output.strip()[-200:]}"
 
 
-def check_prepared(action: Action, context: StepContext) -> Check:
-    """The check of every action that prepares a host: the planner's own predicate."""
-    try:
-        facts = host_facts(context)
-    except FactsError as error:
-        return Check(State.UNKNOWN, error.message)
-    return DONE if satisfied(action, facts) else NEEDED
+def compares_itself(_action: object, _context: StepContext) -> Check:
+    """The check of actions whose `apply` compares with the machine, and changes what differs."""
+    return NEEDED

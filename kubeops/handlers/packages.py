@@ -6,14 +6,17 @@ status 100. An apt-get that is killed with its connection may go on for a while,
 install knows how to wait for it: dpkg and apt-get update give up at once.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
-from kubeops.handlers.observe import check_prepared, host_facts
+from kubeops.facts.parse_packages import parse_packages
+from kubeops.handlers.observe import compares_itself, host_facts
 from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
 from kubeops.model.event import REHEARSAL
+from kubeops.model.observed import Package
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import (
     AddPackageSource,
@@ -58,6 +61,8 @@ for name; do
 done | xargs -r apt-mark hold
 """
 _MISSING = 44
+_COLUMNS = r"${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n"
+_UNKNOWN_PACKAGE = 1
 _EXACTLY = ("--allow-change-held-packages", "--allow-downgrades", "--no-install-recommends")
 
 _LOCKED = (
@@ -104,6 +109,16 @@ def _install_prerequisites(action: InstallPrerequisites, context: StepContext) -
     run_apt(apt_get("update"), context)
     context.progress("apt-get install")
     run_apt(apt_get("install", "--no-install-recommends", *action.packages), context)
+
+
+def _check_prerequisites(action: InstallPrerequisites, context: StepContext) -> Check:
+    return DONE if set(action.packages) <= set(installed(action.packages, context)) else NEEDED
+
+
+def _check_packages(action: InstallPackages, context: StepContext) -> Check:
+    held = [package for package in installed(HELD_PACKAGES, context).values() if package.held]
+    at = at_version(action.version, *PINNED_PACKAGES, context=context)
+    return DONE if at and len(held) == len(HELD_PACKAGES) else NEEDED
 
 
 def _add_package_source(action: AddPackageSource, context: StepContext) -> None:
@@ -161,9 +176,9 @@ def _install_packages(action: InstallPackages, context: StepContext) -> None:
         run_apt(install, context, hint=hint)
     context.run(Command(argv=("apt-mark", "hold", *HELD_PACKAGES)))
     told = context.run(Command(argv=("kubeadm", "version", "-o", "short"), root=False))
-    installed = KubeVersion.parse(told.stdout)
-    if installed.rehearsal:
-        context.remember(REHEARSAL, str(installed))
+    version = KubeVersion.parse(told.stdout)
+    if version.rehearsal:
+        context.remember(REHEARSAL, str(version))
 
 
 def install_exactly(version: str, *names: str, context: StepContext) -> None:
@@ -189,13 +204,19 @@ def hold(names: tuple[str, ...], context: StepContext) -> None:
 
 def at_version(version: str, *names: str, context: StepContext) -> bool:
     """Whether packages are wholly installed at `version`, and held."""
-    installed = host_facts(context).packages
+    found = installed(names, context)
     return all(
-        name in installed
-        and installed[name].held
-        and installed[name].version.split("-", 1)[0] == version
+        name in found and found[name].held and found[name].version.split("-", 1)[0] == version
         for name in names
     )
+
+
+def installed(names: Iterable[str], context: StepContext) -> Mapping[str, Package]:
+    """Return those of `names` that are wholly installed on the step's host."""
+    asked = context.run(
+        Command(argv=("dpkg-query", "-W", "-f", _COLUMNS, *names), root=False), _UNKNOWN_PACKAGE
+    )
+    return parse_packages(asked.stdout)
 
 
 def _check_fetched(action: FetchPackages, context: StepContext) -> Check:
@@ -231,17 +252,17 @@ def _upgrade_kubeadm(action: UpgradeKubeadm, context: StepContext) -> None:
 
 
 def _check_held(action: HoldPackages, context: StepContext) -> Check:
-    installed = host_facts(context).packages
-    return DONE if all(installed[name].held for name in action.packages) else NEEDED
+    found = installed(action.packages, context)
+    return DONE if all(package.held for package in found.values()) else NEEDED
 
 
 def _hold(action: HoldPackages, context: StepContext) -> None:
     hold(action.packages, context)
 
 
-INSTALL_PREREQUISITES = Handler(check=check_prepared, apply=_install_prerequisites)
-ADD_PACKAGE_SOURCE = Handler(check=check_prepared, apply=_add_package_source)
-INSTALL_PACKAGES = Handler(check=check_prepared, apply=_install_packages)
+INSTALL_PREREQUISITES = Handler(check=_check_prerequisites, apply=_install_prerequisites)
+ADD_PACKAGE_SOURCE = Handler(check=compares_itself, apply=_add_package_source)
+INSTALL_PACKAGES = Handler(check=_check_packages, apply=_install_packages)
 FETCH_PACKAGES = Handler(check=_check_fetched, apply=_fetch)
 UPGRADE_KUBEADM = Handler(check=_check_kubeadm, apply=_upgrade_kubeadm)
 HOLD_PACKAGES = Handler(check=_check_held, apply=_hold)

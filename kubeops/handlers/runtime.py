@@ -4,9 +4,10 @@ A sandbox image that differs from kubeadm's passes every preflight check and the
 where the registry lacks it, with an error that does not name the cause. So kubeadm is asked.
 """
 
-from kubeops.engine.context import NEEDED, Check, Handler, StepContext
+from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
-from kubeops.handlers.observe import check_prepared, host_facts
+from kubeops.facts.parse_packages import parse_containerd
+from kubeops.handlers.observe import compares_itself
 from kubeops.handlers.packages import run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
@@ -15,6 +16,7 @@ from kubeops.transport.base import Command
 from kubeops.transport.files import check, put
 
 WORKER_IMAGES = ("kube-proxy", "pause")
+_NOT_FOUND = 127
 
 # Which etcd, CoreDNS and pause belong to a release only its own kubeadm knows. Before an upgrade
 # that one lies in apt's cache and is run from there, in a directory where programs may run.
@@ -55,15 +57,21 @@ def _named(image: str) -> str:
     return image.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
+def containerd_version(context: StepContext) -> str | None:
+    """Return the version of the host's containerd; None when it has none."""
+    told = context.run(Command(argv=("containerd", "--version"), root=False), _NOT_FOUND)
+    return parse_containerd(told.stdout) if told.ok else None
+
+
 def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
-    if host_facts(context).container_runtime is None:
+    if containerd_version(context) is None:
         context.progress("apt-get install containerd")
         run_apt(apt_get("update"), context)
         package = (
             f"containerd={action.runtime_version}*" if action.runtime_version else "containerd"
         )
         run_apt(apt_get("install", "--no-install-recommends", package), context)
-    version = host_facts(context).container_runtime
+    version = containerd_version(context)
     if version is None:
         raise StepError(
             f"{context.host}: containerd is installed but does not tell its version",
@@ -87,11 +95,6 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
     context.run(systemctl("start", "containerd.service"))
 
 
-def _check_pulled(_action: PullImages, _context: StepContext) -> Check:
-    """Pulling what is there already costs less than finding out whether it is."""
-    return NEEDED
-
-
 def _pull_images(action: PullImages, context: StepContext) -> None:
     wanted = {"version": action.version, "repository": action.image_repository}
     if context.desired.host(context.host).is_control_plane:
@@ -104,5 +107,5 @@ def _pull_images(action: PullImages, context: StepContext) -> None:
             context.run(Command(argv=("crictl", "pull", image), timeout=600))
 
 
-INSTALL_RUNTIME = Handler(check=check_prepared, apply=_install_runtime)
-PULL_IMAGES = Handler(check=_check_pulled, apply=_pull_images)
+INSTALL_RUNTIME = Handler(check=compares_itself, apply=_install_runtime)
+PULL_IMAGES = Handler(check=compares_itself, apply=_pull_images)

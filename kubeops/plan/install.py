@@ -103,7 +103,7 @@ def plan_install(
     membership = Membership.of(desired, facts)
     joining = [host for host in hosts if host.name not in membership.members]
     candidates = (
-        _hosts_wave(hosts, desired, facts),
+        _hosts_wave(joining, desired, facts),
         _init_wave(joining, desired, membership),
         _control_planes_wave(joining, desired, membership),
         _workers_wave(joining, desired, membership),

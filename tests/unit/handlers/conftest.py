@@ -1,6 +1,6 @@
 import pytest
 
-from kubeops.handlers import observe
+from kubeops.handlers import kubeadm, observe, packages, runtime
 from kubeops.model.observed import EtcdFacts
 from tests.unit.handlers.values import Bench
 
@@ -20,4 +20,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(observe, "gather_etcd", lambda name, *_: made.see_etcd(name))
     monkeypatch.setattr(observe, "gather_answers", lambda name, *_, **__: made.see_cluster(name))
     monkeypatch.setattr(observe, "gather_etcd", etcd)
+    monkeypatch.setattr(packages, "installed", made.see_packages)
+    monkeypatch.setattr(kubeadm, "joined", made.see_joined)
+    monkeypatch.setattr(runtime, "containerd_version", made.see_containerd)
     return made

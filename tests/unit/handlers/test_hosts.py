@@ -1,10 +1,9 @@
-from kubeops.engine.context import DONE, NEEDED
+from kubeops.engine.context import NEEDED
 from kubeops.handlers.hosts import CONFIGURE_KERNEL, DISABLE_SWAP
 from kubeops.plan.actions import ConfigureKernel, DisableSwap
 from kubeops.plan.hosts import MODULES, SYSCTLS
 from kubeops.transport.fake import writing
 from tests.unit.handlers.values import Bench, put
-from tests.unit.plan.values import bare
 
 KERNEL = ConfigureKernel(modules=MODULES, sysctls=SYSCTLS)
 MODULES_FILE = "/etc/modules-load.d/kubernetes.conf"
@@ -29,13 +28,7 @@ def test_the_kernel_is_configured_for_now_and_for_every_boot(bench: Bench) -> No
     assert b"net.ipv4.ip_forward = 1" in (host.commands[1].stdin or b"")
 
 
-def test_a_prepared_host_is_asked_once_and_left_alone(bench: Bench) -> None:
-    bench.hosts["w1"] = [bench.prepared("w1")]
-    assert CONFIGURE_KERNEL.check(KERNEL, bench.context("w1")) == DONE
-    assert DISABLE_SWAP.check(DisableSwap(), bench.context("w1")) == DONE
-    assert bench.done("w1") == []
-
-
-def test_a_bare_host_needs_its_kernel_configured(bench: Bench) -> None:
-    bench.hosts["w1"] = [bare(bench.desired.host("w1"))]
+def test_what_compares_itself_is_not_asked_first(bench: Bench) -> None:
     assert CONFIGURE_KERNEL.check(KERNEL, bench.context("w1")) == NEEDED
+    assert DISABLE_SWAP.check(DisableSwap(), bench.context("w1")) == NEEDED
+    assert bench.done("w1") == []

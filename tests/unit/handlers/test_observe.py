@@ -1,11 +1,8 @@
 import pytest
 
-from kubeops.engine.context import DONE, Check, State
 from kubeops.errors import FactsError, StepError, TransportError
-from kubeops.handlers import observe
-from kubeops.handlers.observe import check_prepared, etcd_facts, host_facts, nodes
+from kubeops.handlers.observe import etcd_facts, host_facts, nodes
 from kubeops.model.observed import Unreachable
-from kubeops.plan.actions import DisableSwap
 from tests.unit.handlers.values import Bench
 from tests.unit.plan.values import observed
 
@@ -28,20 +25,3 @@ def test_nodes_that_cannot_be_understood_are_a_surprise(bench: Bench, text: str)
     bench.runner("cp1").on(("kubectl",), stdout=text)
     with pytest.raises(FactsError, match="cp1: nodes cannot be understood"):
         nodes(bench.context("w1"), via="cp1")
-
-
-def test_a_host_that_cannot_be_understood_is_left_alone(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def surprise(*_: object, **__: object) -> None:
-        raise FactsError(host="w1", section="/proc/swaps", reason="it has no header")
-
-    monkeypatch.setattr(observe, "gather_host", surprise)
-    assert check_prepared(DisableSwap(), bench.context("w1")) == Check(
-        State.UNKNOWN, "w1: /proc/swaps cannot be understood: it has no header"
-    )
-
-
-def test_the_planners_own_predicate_is_asked(bench: Bench) -> None:
-    bench.hosts["w1"] = [bench.prepared("w1")]
-    assert check_prepared(DisableSwap(), bench.context("w1")) == DONE

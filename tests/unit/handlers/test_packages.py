@@ -9,8 +9,10 @@ from kubeops.handlers.packages import (
     ADD_PACKAGE_SOURCE,
     INSTALL_PACKAGES,
     INSTALL_PREREQUISITES,
+    installed,
 )
 from kubeops.model.event import REHEARSAL
+from kubeops.model.observed import Package
 from kubeops.plan.actions import AddPackageSource, InstallPackages, InstallPrerequisites
 from kubeops.plan.hosts import KEYRING
 from kubeops.transport.fake import writing
@@ -162,3 +164,17 @@ def test_a_package_that_is_not_held_is_not_done(bench: Bench) -> None:
     loose = replace(facts.packages["kubelet"], held=False)
     bench.hosts["w1"] = [replace(facts, packages={**facts.packages, "kubelet": loose})]
     assert INSTALL_PACKAGES.check(PACKAGES, bench.context("w1")) == NEEDED
+
+
+def test_dpkg_is_asked_what_is_installed(bench: Bench) -> None:
+    answer = "kubelet\t1.35.4-1.1\thold\tinstalled\nkubeadm\t1.35.4-1.1\tinstall\tunpacked\n"
+    bench.runner("w1").on(("dpkg-query", "-W"), stdout=answer, status=1)
+    found = installed(("kubelet", "kubeadm", "kubectl"), bench.context("w1"))
+    assert found == {"kubelet": Package(name="kubelet", version="1.35.4-1.1", held=True)}
+    assert bench.runner("w1").commands[0].argv[-3:] == ("kubelet", "kubeadm", "kubectl")
+
+
+def test_a_dpkg_that_fails_is_no_answer(bench: Bench) -> None:
+    bench.runner("w1").on(("dpkg-query", "-W"), status=2, stderr="database is locked")
+    with pytest.raises(CommandError):
+        installed(("kubelet",), bench.context("w1"))

@@ -2,9 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from kubeops.engine.context import DONE, NEEDED
 from kubeops.errors import StepError
-from kubeops.handlers.runtime import _KUBEADM_OF, INSTALL_RUNTIME, PULL_IMAGES, images
+from kubeops.handlers.runtime import (
+    _KUBEADM_OF,
+    INSTALL_RUNTIME,
+    PULL_IMAGES,
+    containerd_version,
+    images,
+)
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.transport.fake import checking, writing
 from tests.unit.handlers.values import Bench, check, put, script
@@ -121,15 +126,6 @@ def test_a_kubeadm_that_lists_no_sandbox_image_is_an_error_of_the_host(bench: Be
         INSTALL_RUNTIME.apply(RUNTIME, bench.context("w1"))
 
 
-def test_a_stopped_containerd_is_not_done(bench: Bench) -> None:
-    there = bench.prepared("w1")
-    bench.hosts["w1"] = [there]
-    assert INSTALL_RUNTIME.check(RUNTIME, bench.context("w1")) == DONE
-    unit = replace(there.units["containerd.service"], active="inactive")
-    bench.hosts["w1"] = [replace(there, units={"containerd.service": unit})]
-    assert INSTALL_RUNTIME.check(RUNTIME, bench.context("w1")) == NEEDED
-
-
 def test_images_are_those_kubeadm_lists(bench: Bench) -> None:
     bench.runner("w1").on(script(_KUBEADM_OF), stdout=f"a warning\n{LISTED}")
     listed = images(version="1.35.4", repository="registry.k8s.io", context=bench.context("w1"))
@@ -152,3 +148,11 @@ def test_a_control_plane_pulls_everything(bench: Bench) -> None:
     bench.runner("cp1").on(script(_KUBEADM_OF))
     PULL_IMAGES.apply(PULL, bench.context("cp1"))
     assert bench.done("cp1") == [LIST.replace(" list ", " pull ")]
+
+
+def test_containerd_tells_its_version_or_is_not_there(bench: Bench) -> None:
+    told = "containerd github.com/containerd/containerd/v2 v2.1.9 abcdef\n"
+    bench.runner("w1").on(("containerd", "--version"), stdout=told)
+    bench.runner("w2").on(("containerd", "--version"), status=127)
+    assert containerd_version(bench.context("w1")) == "2.1.9"
+    assert containerd_version(bench.context("w2")) is None

@@ -1,7 +1,7 @@
 """A step's surroundings for tests of handlers: scripted hosts, scripted facts, our own clock."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ from kubeops.engine.context import StepContext
 from kubeops.engine.gates import Gate, wait_until
 from kubeops.handlers import etcd, hosts, kubeadm, packages, reset, runtime
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Unreachable
+from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Package, Unreachable
 from kubeops.transport import files
 from kubeops.transport.base import Command
 from kubeops.transport.fake import FakeRunner, FakeTransport
@@ -21,6 +21,7 @@ T = TypeVar("T")
 SCRIPTS = {
     etcd._ETCDCTL: "etcdctl",
     hosts._SWAP_OFF: "swap-off",
+    kubeadm._JOINED: "joined",
     kubeadm._MARKED: "marked",
     kubeadm._PIPED: "piped",
     packages._FETCH_KEY: "fetch-key",
@@ -90,6 +91,21 @@ class Bench:
 
     def see_cluster(self, name: str) -> ClusterFacts:
         return _next(self.clusters[name])
+
+    def see_packages(self, names: Iterable[str], context: StepContext) -> dict[str, Package]:
+        found = self.hosts[context.host][0]
+        assert isinstance(found, HostFacts)
+        return {name: found.packages[name] for name in names if name in found.packages}
+
+    def see_containerd(self, context: StepContext) -> str | None:
+        found = self.see_host(context.host)
+        assert isinstance(found, HostFacts)
+        return found.container_runtime
+
+    def see_joined(self, context: StepContext) -> bool:
+        found = self.hosts[context.host][0]
+        assert isinstance(found, HostFacts)
+        return found.unfinished is None and found.kubelet_server is not None
 
     def see_etcd(self, name: str) -> EtcdFacts | str:
         seen = self.see_cluster(name)
