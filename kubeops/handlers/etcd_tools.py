@@ -6,7 +6,10 @@ PATH, else straight out of the running container's root, else out of the image, 
 as it takes.
 """
 
+import shlex
+
 from kubeops.engine.context import StepContext
+from kubeops.errors import CommandError
 from kubeops.handlers.tools import shell
 from kubeops.transport.base import Result
 
@@ -49,8 +52,17 @@ mv -T "$1.part" "$1"
 
 def etcdutl(context: StepContext, *arguments: str, hint: str = "") -> Result:
     """Run etcdutl on the step's host, as root; CommandError with `hint` when it fails."""
-    command = shell(_RUN, "etcdutl", *arguments, timeout=TIMEOUT)
-    return context.run(command, hint=hint)
+    told = context.runner.run(shell(_RUN, "etcdutl", *arguments, timeout=TIMEOUT))
+    return must(told, shlex.join(("etcdutl", *arguments)), hint=hint)
+
+
+def must(result: Result, shown: str, *, hint: str = "") -> Result:
+    """Return `result` if it is good; else raise CommandError, with `shown` in place of a script."""
+    if result.ok:
+        return result
+    raise CommandError(
+        host=result.host, shown=shown, status=result.status, output=result.output, hint=hint
+    )
 
 
 def save_snapshot(context: StepContext, file: str) -> Result:

@@ -21,7 +21,7 @@ from kubeops.backups.upload import upload
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.runs import state_directory
 from kubeops.errors import StepError, UntrustedSnapshotError
-from kubeops.handlers.etcd_tools import etcdutl, save_snapshot
+from kubeops.handlers.etcd_tools import etcdutl, must, save_snapshot
 from kubeops.handlers.tools import shell
 from kubeops.model.restoring import MARKS, Phase
 from kubeops.plan.restore_actions import (
@@ -140,7 +140,8 @@ def on_mark(
 ) -> str:
     """Run a script that knows the mark of `attempt` on the step's host; return what it printed."""
     command = shell(_MARK + script, f"{MARKS}/{attempt}", *arguments, timeout=timeout)
-    return context.run(command, hint=HINT).stdout.strip()
+    shown = f"kubeops-restore {attempt}"
+    return must(context.runner.run(command), shown, hint=HINT).stdout.strip()
 
 
 def phase_of(context: StepContext, attempt: str) -> Phase | None:
@@ -284,7 +285,7 @@ def _keep(action: KeepPresent, context: StepContext) -> None:
     file = _present(action.attempt)
     saved = save_snapshot(context, file)
     if not saved.ok and action.required:
-        saved.must(hint=HINT)
+        must(saved, f"etcdctl snapshot save {file}", hint=HINT)
     if saved.ok:
         context.progress(f"the present state is kept in {file} on {context.host}, unproven")
     else:

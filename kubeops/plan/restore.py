@@ -327,7 +327,7 @@ def _step(wave: str, host: str, name: str, title: str, action: Action) -> Step:
     return Step(id=f"/{path}", host=host, title=title, action=action, gate=_gate(action))
 
 
-def _gate(action: Action) -> str:
+def _gate(action: Action) -> str:  # noqa: PLR0911 - one per kind of wait
     """Say what is waited for when `action` is done."""
     match action:
         case StopControlPlane():
