@@ -1,5 +1,28 @@
 # Saves a snapshot of the local member and writes it to stdout; answers go to stderr.
 
+STALL=60
+
+save() { # FILE ETCDCTL...: saves, unless nothing arrives for STALL seconds
+    part=$1.part
+    shift
+    # Without a limit etcdctl waits for a member that is gone for ever.
+    "$@" >&2 &
+    saving=$!
+    size=0 since=$(date +%s)
+    while kill -0 "$saving" 2>/dev/null; do
+        now=$(stat -c %s -- "$part" 2>/dev/null || echo 0)
+        if [ "$now" -ne "$size" ]; then
+            size=$now since=$(date +%s)
+        elif [ $(($(date +%s) - since)) -gt "$STALL" ]; then
+            kill -KILL "$saving"
+            echo "the member has sent nothing for $STALL s" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+    wait "$saving"
+}
+
 main() { # ENDPOINT CACERT CERT KEY BYTES PROVE PREFIX DIRECTORY...
     exec 3>&2 </dev/null
     endpoint=$1 cacert=$2 cert=$3 key=$4 bytes=$5 prove=$6 prefix=$7
@@ -8,8 +31,9 @@ main() { # ENDPOINT CACERT CERT KEY BYTES PROVE PREFIX DIRECTORY...
     if [ "$prove" = yes ]; then need host etcd etcdutl; fi
     begin "$bytes" "$@"
     file=$scratch/snapshot.db
-    "$etcdctl" --endpoints "$endpoint" --cacert "$cacert" --cert "$cert" --key "$key" \
-        snapshot save "$file" >&2 || exit
+    set -- "$etcdctl" --endpoints "$endpoint" --cacert "$cacert" --cert "$cert" --key "$key"
+    "$@" --command-timeout=10s endpoint health >&2 || exit
+    save "$file" "$@" snapshot save "$file" || exit
     sha256sum <"$file" >"$scratch/sum" &
     summing=$!
     cat -- "$file" || exit

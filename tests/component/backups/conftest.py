@@ -1,5 +1,8 @@
-"""Stores of both kinds: a directory, and a bucket of an S3 server on loopback."""
+"""Stores of both kinds (a directory; a bucket of an S3 server on loopback), and a real etcd."""
 
+import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +10,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from kubeops.backups.store import Store, open_store
+from kubeops.lab import base
 from kubeops.model.desired import S3, BackupPolicy
+from tests.bundles import UID
+from tests.component.backups.member import Etcd
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +45,32 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "s3":
         return open_store(request.getfixturevalue("s3_policy"))
     return open_store(BackupPolicy(store=f"file://{tmp_path}/store"))
+
+
+@pytest.fixture(scope="session")
+def etcd_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of etcd, etcdctl and etcdutl: this machine's, or those of the lab's base root."""
+    found = shutil.which("etcdutl")
+    if found and shutil.which("etcd") and shutil.which("etcdctl"):
+        return Path(found).parent
+    if os.getuid() or shutil.which("mmdebstrap") is None:
+        pytest.skip("there is no etcd (Debian: apt-get install etcd-server etcd-client)")
+    programs = tmp_path_factory.mktemp("programs")
+    for name in ("etcd", "etcdctl", "etcdutl"):
+        (programs / name).symlink_to(base.ensure(lambda _line: None) / "usr/bin" / name)
+    return programs
+
+
+@pytest.fixture
+def etcd(etcd_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Etcd]:
+    """A member with what every cluster has in it; its programs are on the PATH."""
+    monkeypatch.setenv("PATH", f"{etcd_programs}:{os.environ['PATH']}")
+    member = Etcd(tmp_path / "member")
+    try:
+        member.start()
+        member.put("/registry/namespaces/kube-system", json.dumps({"metadata": {"uid": UID}}))
+        for number in range(20):
+            member.put(f"/registry/configmaps/default/{number}", "x" * 1000)
+        yield member
+    finally:
+        member.stop()
