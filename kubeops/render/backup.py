@@ -58,7 +58,7 @@ def backups(listing: Listing) -> RenderableType:
     heading = Text.assemble((listing.cluster, "bold"), f"   {_counts(listing)}   {listing.store}")
     if not listing.backups:
         return Group(heading, Text(), Text("no backup yet: invoke backup", style="yellow"))
-    table = _table("BACKUP", "AGE", "SIZE", "KUBERNETES", "ETCD", "REVISION", "STANDING")
+    table = _table("BACKUP", "AGE", "SIZE", "KUBE", "ETCD", "REVISION", "STANDING")
     for entry in listing.backups:
         table.add_row(*_row(entry))
     proven = [entry for entry in listing.backups if entry.standing is Standing.PROVEN]
@@ -176,7 +176,8 @@ def _row(entry: Entry) -> tuple[str | Text, ...]:
     bundle = entry.bundle
     return (
         entry.name,
-        age(entry.age),
+        # The larger unit is enough beside a name with the time in it.
+        " ".join(age(entry.age).split()[:2]),
         size(entry.size) if entry.size is not None else "-",
         bundle.kubernetes if bundle else "-",
         bundle.etcd if bundle else "-",
