@@ -1,15 +1,15 @@
 # Writes a tar archive of PKI and configuration to stdout. Paths in it are those of the host, without
 # the first slash; what the API was asked for is below cluster/.
 
-main() { # REQUIRED API PATH...: REQUIRED (may be empty) must be there, PATHs need not
+main() { # DIRECTORY REQUIRED API PATH...: REQUIRED (may be empty) must be there, PATHs need not
     exec 3>&2 </dev/null
-    required=$1 api=$2
-    shift 2
+    directory=$1 required=$2 api=$3
+    shift 3
     if [ -n "$required" ] && [ ! -f "$required" ]; then
         echo "$required, which the API server is told to encrypt with, is not there" >&2
         exit 1
     fi
-    begin 1000000 /var/lib/kubeops/scratch /var/tmp
+    begin 1000000 "$directory"
     mkdir "$scratch/cluster"
     if [ "$api" = yes ]; then
         for name in kubeadm-config kubelet-config; do

@@ -186,7 +186,7 @@ class _Saving:
         self.progress(f"{self.chosen.host}: reading PKI and configuration")
         api = "yes" if self.facts.api is not None else "no"
         required = self.chosen.encryption_configuration
-        arguments = (required, api, *self.chosen.configuration)
+        arguments = (SCRATCH[0], required, api, *self.chosen.configuration)
         file = self.directory / "pki.tar"
         self._receive(script("pki", arguments=arguments, timeout=120.0), file).must()
         return file
