@@ -37,7 +37,7 @@ def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: 
         since=session.clock.now(),
     )
     with (
-        Lock.acquire(lock_keeper(session), owner, clock=session.clock, sink=sink),
+        _locked(session, owner, sink),
         Journal.create(
             session.state,
             cluster=plan.cluster,
@@ -57,6 +57,19 @@ def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: 
             clock=session.clock,
             sink=sink,
         )
+
+
+def _locked(session: Session, owner: Owner, sink: Sink) -> Lock:
+    keeper = lock_keeper(session)
+    try:
+        return Lock.acquire(keeper, owner, clock=session.clock, sink=sink)
+    except TransportError as error:
+        raise TransportError(
+            f"{error.message}; {keeper.host} keeps the cluster's lock",
+            host=error.host,
+            hint=f"If {keeper.host} is lost for good, make another control plane the first one "
+            f"under hosts in {session.desired.source}: that one then keeps the lock.",
+        ) from error
 
 
 def refuse_if_running(session: Session) -> None:

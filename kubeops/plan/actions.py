@@ -139,7 +139,8 @@ class CordonNode:
     """Keep new pods off a node, and note on the Node itself that it was kubeops that did.
 
     The note (the annotation `model.observed.CORDONED_BY_US`) is written in the same request as the
-    cordon, so no crash separates them. A node that is cordoned without the note is the operator's: left alone.
+    cordon, so no crash separates them. A node that is cordoned without the note is the operator's:
+    it is left alone.
     """
 
     node: str

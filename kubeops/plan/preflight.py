@@ -12,7 +12,7 @@ from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, HostFacts, Reach
 from kubeops.model.version import Minor
 from kubeops.plan.findings import acceptable, blocking, warning
-from kubeops.plan.hosts import MODULES
+from kubeops.plan.hosts import MODULES, host_steps
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding
 
@@ -285,7 +285,20 @@ def _firewall(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findi
             )
 
 
-_ANY_HOST: tuple[HostCheck, ...] = (_cgroup, _clock)
+def _drift(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    """Members are not prepared again: what somebody changed on a node in use may be on purpose."""
+    steps = host_steps(host, desired=desired, facts=facts)
+    if steps:
+        yield warning(
+            "drift",
+            "differs from what install makes of a host: "
+            + ", ".join(step.id.rsplit("/", 1)[-1] for step in steps),
+            f"See invoke verify --limit {host.name}; install does not touch it.",
+            host=host.name,
+        )
+
+
+_ANY_HOST: tuple[HostCheck, ...] = (_cgroup, _clock, _drift)
 _NEW_HOST: tuple[HostCheck, ...] = (
     _system,
     _size,

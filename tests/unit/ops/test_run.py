@@ -88,6 +88,15 @@ def test_a_plan_runs_under_the_lock_and_leaves_a_record(
     assert len(other.commands) == 2
 
 
+def test_a_keeper_that_is_lost_is_named_with_the_way_out(
+    session: Session, keeper: FakeRunner
+) -> None:
+    keeper.on(lock("take"), error=TransportError("cp1: no route", host="cp1"))
+    with pytest.raises(TransportError, match="cp1 keeps the cluster's lock") as raised:
+        go(session)
+    assert "make another control plane the first one" in raised.value.hint
+
+
 def test_a_held_lock_leaves_everything_alone(session: Session, keeper: FakeRunner) -> None:
     held(keeper)
     with pytest.raises(LockedError, match="ada on elsewhere"):

@@ -8,6 +8,8 @@ import pytest
 
 from kubeops.model.observed import Listener, Package, Reach, StaticPod, Unit, Unreachable
 from kubeops.model.version import KubeVersion
+from kubeops.plan.hosts import CONTAINERD_CONFIG
+from kubeops.plan.install import plan_install
 from kubeops.plan.model import Severity
 from kubeops.plan.preflight import preflight
 from tests.unit.plan.values import GIB, cluster, observed
@@ -265,3 +267,16 @@ def test_ports_between_hosts_that_are_left_out_do_not_matter() -> None:
         ("reachability", "cp1"),
         ("reachability", "w2"),
     ]
+
+
+def test_a_member_that_drifted_is_told_of_and_left_alone() -> None:
+    desired = cluster(1, 1)
+    facts = observed(desired, members=("cp1", "w1"))
+    edited = {**facts.hosts["w1"].files}
+    edited[CONTAINERD_CONFIG] = replace(edited[CONTAINERD_CONFIG], sha256="edited")
+    drifted = replace(facts.hosts["w1"], files=edited)
+    facts = replace(facts, hosts={**facts.hosts, "w1": drifted})
+    (finding,) = preflight(desired, facts)
+    assert (finding.check, finding.severity, finding.host) == ("drift", WARNING, "w1")
+    assert finding.text.endswith(": runtime")
+    assert plan_install(desired, facts).is_empty
