@@ -20,7 +20,14 @@ from kubeops.handlers.kubeadm import (
     JOIN_WORKER,
     joined,
 )
-from kubeops.handlers.reset import _DATA_ASIDE, _MANIFESTS_ASIDE, _NETWORK, _RUNNING
+from kubeops.handlers.reset import (
+    _DATA_ASIDE,
+    _MANIFESTS_ASIDE,
+    _NETWORK,
+    _ROOM,
+    _RUNNING,
+    _STOP_ORPHANS,
+)
 from kubeops.model.desired import Host, Taint
 from kubeops.model.observed import ClusterFacts, HostFacts
 from kubeops.plan.actions import JoinControlPlane, JoinWorker
@@ -47,12 +54,16 @@ UPLOAD = (
 SECRET = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}|[0-9a-f]{64}")
 CONTROL_PLANE = JoinControlPlane(address="10.0.0.12", endpoint=ENDPOINT, via="cp1")
 WORKER = JoinWorker(address="10.0.0.31", endpoint=ENDPOINT, via="cp1")
+CLEARING = (_ROOM, _MANIFESTS_ASIDE, _STOP_ORPHANS, _RUNNING, _DATA_ASIDE, _NETWORK)
+ASIDE = "/var/lib/kubeops/aside/20261121T073000Z"
 CLEARED = [
-    "manifests-aside /var/lib/kubeops/aside/20261121T073000Z",
+    "room /var/lib/etcd/member /var/lib/kubeops/aside",
+    f"manifests-aside {ASIDE}",
+    "stop-orphans",
     "running",
-    "data-aside /var/lib/kubeops/aside/20261121T073000Z",
+    f"data-aside {ASIDE}",
     "kubeadm reset --force",
-    "network",
+    f"network {ASIDE}",
 ]
 
 
@@ -65,7 +76,7 @@ def joinable(bench: Bench, name: str, **changed: Any) -> None:
     """A host kubeadm may start on, and a control plane cp1 that invites it."""
     bench.hosts[name] = [replace(bench.prepared(name), **changed)]
     host, via = bench.runner(name), bench.runner("cp1")
-    for constant in (_MARKED, _MANIFESTS_ASIDE, _RUNNING, _DATA_ASIDE, _NETWORK):
+    for constant in (_MARKED, *CLEARING):
         host.on(script(constant))
     host.on(("kubeadm", "reset", "--force"))
     via.on(script(_PIPED))
@@ -199,7 +210,7 @@ class TestInit:
         )
         bench.hosts["cp1"] = [half]
         host = bench.runner("cp1")
-        for constant in (_MARKED, _MANIFESTS_ASIDE, _RUNNING, _DATA_ASIDE, _NETWORK):
+        for constant in (_MARKED, *CLEARING):
             host.on(script(constant))
         host.on(("kubeadm",))
         action = init_cluster(bench.desired, bench.desired.host("cp1"))
@@ -207,8 +218,8 @@ class TestInit:
 
         INIT_CLUSTER.apply(action, bench.context("cp1"))
 
-        assert bench.done("cp1")[:5] == CLEARED
-        assert bench.done("cp1")[5].startswith("marked init kubeadm init ")
+        assert bench.done("cp1")[:-2] == CLEARED
+        assert bench.done("cp1")[-2].startswith("marked init kubeadm init ")
 
     def test_what_kubeops_did_not_begin_is_left_to_kubeadms_preflight(self, bench: Bench) -> None:
         foreign = observed(bench.desired, members=("cp1",)).hosts["cp1"]
@@ -378,7 +389,7 @@ class TestJoin:
             f"cp1: {KUBECTL} delete node cp2 --ignore-not-found",
             f"cp2: {CLEARED[0]}",
         ]
-        assert order[3:7] == [f"cp2: {line}" for line in CLEARED[1:]]
+        assert order[3 : 2 + len(CLEARED)] == [f"cp2: {line}" for line in CLEARED[1:]]
         assert order[-2] == "cp2: marked join kubeadm join --config /dev/stdin"
 
     def test_a_member_without_which_quorum_is_lost_is_left_running(self, bench: Bench) -> None:

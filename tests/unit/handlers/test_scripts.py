@@ -17,7 +17,14 @@ from kubeops.handlers.etcd import _ETCDCTL
 from kubeops.handlers.hosts import _SWAP_OFF
 from kubeops.handlers.kubeadm import _MARKED, _PIPED
 from kubeops.handlers.packages import _FETCH_KEY
-from kubeops.handlers.reset import _DATA_ASIDE, _MANIFESTS_ASIDE, _NETWORK, _RUNNING
+from kubeops.handlers.reset import (
+    _DATA_ASIDE,
+    _MANIFESTS_ASIDE,
+    _NETWORK,
+    _ROOM,
+    _RUNNING,
+    _STOP_ORPHANS,
+)
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="a mount namespace needs root; run the tests as root"
@@ -280,10 +287,31 @@ class TestReset:
         node.program("crictl", "exit 1")
         assert node.run(_RUNNING).returncode == 1
 
+    def test_room_is_asked_for_only_where_data_is_copied(self, node: Node) -> None:
+        places = ("/var/lib/etcd/member", "/var/lib/kubeops/aside")
+        assert node.run(_ROOM, *places).stdout == ""
+        self.node_of_a_cluster(node)
+        assert node.run(_ROOM, *places).stdout == ""
+        elsewhere = ("/var/lib/etcd/member", "/dev/shm")  # noqa: S108 - a file system that is another
+        needed, free = map(int, node.run(_ROOM, *elsewhere).stdout.split())
+        assert 0 < needed < free
+
+    @pytest.mark.parametrize(("active", "stopped"), [(True, False), (False, True)])
+    def test_containers_no_kubelet_stops_are_stopped(
+        self, node: Node, *, active: bool, stopped: bool
+    ) -> None:
+        (node.root / "run/containerd").mkdir()
+        os.mknod(node.root / "run/containerd/containerd.sock", stat.S_IFSOCK | 0o600)
+        node.program("systemctl", "" if active else "exit 3")
+        node.program("crictl", '[ "$1" != ps ] || echo a1 a2')
+        assert node.run(_STOP_ORPHANS).returncode == 0
+        assert ("crictl stop --timeout 30 a1 a2" in node.calls) is stopped
+
     def test_routes_bridge_and_mark_go(self, node: Node) -> None:
         node.write(MARK, "reset")
         node.write("etc/cni/net.d/10-kubeops-bridge.conflist")
-        node.write("etc/cni/net.d/99-loopback.conf")
+        node.write("etc/cni/net.d/05-cilium.conflist", "of another plugin")
+        node.write("etc/cni/net.d/README")
         node.write(
             "etc/systemd/system/kubeops-pod-routes.service",
             "ExecStart=ip route replace 10.244.1.0/24 via 10.0.0.12\n"
@@ -291,7 +319,7 @@ class TestReset:
         )
         node.program("systemctl")
         node.program("ip", '[ "$1 $2" != "route del" ]')
-        ended = node.run(_NETWORK)
+        ended = node.run(_NETWORK, ASIDE)
         assert ended.returncode == 0, ended.stderr
         assert node.calls == [
             "systemctl disable --now --quiet kubeops-pod-routes.service",
@@ -301,13 +329,14 @@ class TestReset:
             "ip link show cni0",
             "ip link del cni0",
         ]
-        assert node.tree("etc") == {"cni/net.d/99-loopback.conf"}
+        assert node.tree("etc") == {"cni/net.d/README"}
+        assert node.read(f"{ASIDE[1:]}/cni/05-cilium.conflist") == "of another plugin"
         assert not (node.root / MARK).exists()
 
     def test_a_host_without_our_network_loses_only_the_mark(self, node: Node) -> None:
         node.write(MARK, "join")
         node.program("ip", "exit 1")
-        assert node.run(_NETWORK).returncode == 0
+        assert node.run(_NETWORK, ASIDE).returncode == 0
         assert node.calls == ["ip link show cni0"]
         assert not (node.root / MARK).exists()
 

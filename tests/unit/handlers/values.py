@@ -27,6 +27,8 @@ SCRIPTS = {
     packages._FETCH_KEY: "fetch-key",
     reset._MANIFESTS_ASIDE: "manifests-aside",
     reset._RUNNING: "running",
+    reset._ROOM: "room",
+    reset._STOP_ORPHANS: "stop-orphans",
     reset._DATA_ASIDE: "data-aside",
     reset._NETWORK: "network",
     runtime._KUBEADM_OF: "kubeadm-of",
