@@ -142,6 +142,7 @@ vagrant: {box: debian/bookworm64}
             store="s3://bucket/prefix",
             schedule="weekly Sun 23:59",
             keep={"last": 3, "daily": 0, "weekly": 0, "monthly": 0},
+            prunes=True,
             recipients=("ssh-ed25519 AAAAC3Nz ops@desk",),
             identity_file=tmp_path / "key",
             s3=S3(endpoint="https://s3.example:9000", region="eu-central-1", path_style=True),

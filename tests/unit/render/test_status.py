@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubeops.model.backup import Freshness
 from kubeops.model.version import KubeVersion
 from kubeops.render.status import notes, status
 from tests.conftest import Golden
@@ -46,3 +47,13 @@ def test_a_healthy_cluster_has_no_notes() -> None:
     wanted = replace(cluster(), hosts=cluster().hosts[:1])
     hosts = {"cp1": healthy.hosts["cp1"]}
     assert notes(replace(healthy, api=api, hosts=hosts), wanted) == ()
+
+
+def test_the_newest_backup_is_a_line_and_never_an_error() -> None:
+    shown = text_of(status(facts(), cluster(), backup="the store is gone"), width=120)
+    assert "backup   the store is gone" in shown
+    at = facts().at
+    none = Freshness(cluster="prod", store="file:///b", at=at, newest=None, max_age=1.0)
+    assert "backup   no proven backup" in text_of(
+        status(facts(), cluster(), backup=none), width=120
+    )
