@@ -42,9 +42,11 @@ def restored_not_yet(facts: ClusterFacts, *, uid: str, nodes: tuple[str, ...]) -
     if uid and facts.api.uid != uid:
         return (f"this is cluster {facts.api.uid}, not {uid}",)
     registered = {node.name for node in facts.api.nodes}
+    # Pods on a node that nobody answers for stay unready, and are replaced after minutes only.
+    system = _unready(facts.api) if registered <= set(nodes) else ()
     return (
         *_nodes(facts.api, tuple(name for name in nodes if name in registered)),
-        *_unready(facts.api),
+        *system,
     )
 
 

@@ -218,9 +218,8 @@ class TestKeep:
         assert f"/var/lib/kubeops/restore/{ATTEMPT}/present.db" in bench.said[-1]
 
     def test_a_member_that_answered_must_be_saved(self, bench: Bench) -> None:
-        with pytest.raises(
-            CommandError, match=r"etcdctl snapshot save .*present.db` ended with"
-        ) as caught:
+        said = r"etcdctl snapshot save .*present.db` ended with"
+        with pytest.raises(CommandError, match=said) as caught:
             self.keep(bench, required=True, status=1)
         assert "no leader" in caught.value.output
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, WorkloadFacts
-from kubeops.plan.convergence import members_not_yet, not_yet
+from kubeops.plan.convergence import members_not_yet, not_yet, restored_not_yet
 from tests.unit.plan.values import cluster, observed
 
 DESIRED = cluster(3, 1)
@@ -107,3 +107,38 @@ def test_alarms_are_not_healthy() -> None:
     assert WHOLE.etcd is not None
     alarmed = replace(WHOLE, etcd=replace(WHOLE.etcd, alarms=("NOSPACE 1f2e",)))
     assert missing(alarmed) == ("etcd alarm NOSPACE 1f2e",)
+
+
+class TestRestored:
+    """What is asked of a cluster that was restored: less, for it is of another day."""
+
+    def missing(self, facts: ClusterFacts, *, nodes: tuple[str, ...] = EVERYONE) -> tuple[str, ...]:
+        return restored_not_yet(facts, uid="uid-of-kube-system", nodes=nodes)
+
+    def test_a_whole_cluster_lacks_nothing(self) -> None:
+        assert self.missing(WHOLE) == ()
+
+    def test_without_the_api_nothing_is_known(self) -> None:
+        assert (
+            "does not answer: down" in self.missing(replace(WHOLE, api=None, api_error="down"))[0]
+        )
+
+    def test_another_cluster_is_not_the_one(self) -> None:
+        assert self.missing(api(uid="other")) == ("this is cluster other, not uid-of-kube-system",)
+
+    def test_a_node_that_joined_after_the_backup_is_not_waited_for(self) -> None:
+        assert WHOLE.api is not None
+        assert self.missing(api(nodes=WHOLE.api.nodes[:-1])) == ()
+
+    def test_registered_nodes_have_to_be_ready(self) -> None:
+        assert WHOLE.api is not None
+        last = replace(WHOLE.api.nodes[-1], ready=False, ready_message="unknown")
+        facts = api(nodes=(*WHOLE.api.nodes[:-1], last))
+        assert self.missing(facts) == ("node w1 is not Ready: unknown",)
+        assert self.missing(facts, nodes=PLANES) == ()
+
+    def test_pods_have_to_be_ready_unless_a_node_is_gone(self) -> None:
+        assert WHOLE.api is not None
+        half = api(system=tuple(replace(one, ready=1) for one in WHOLE.api.system))
+        assert self.missing(half) == ("coredns has 1 of 2 pods ready",)
+        assert self.missing(half, nodes=PLANES) == ()
