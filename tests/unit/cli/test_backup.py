@@ -127,6 +127,9 @@ def test_trouble_afterwards_is_a_failure_with_a_backup(
     inventory: str, monkeypatch: pytest.MonkeyPatch, capsys: Shown, tmp_path: Path
 ) -> None:
     taking(monkeypatch, problem=StoreError("old ones cannot be removed"))
+    assert kubeops("backup", "-i", inventory) == 5
+    assert not (tmp_path / "alarm").exists()
+    capsys.readouterr()
     assert kubeops("backup", "-i", inventory, "--scheduled") == 5
     shown = capsys.readouterr().out
     assert shown.startswith(bundle().name)

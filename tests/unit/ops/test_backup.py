@@ -97,7 +97,7 @@ def saves(
 
 
 def test_a_backup_is_remembered_and_measured(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = world()
+    one = world(keep={"last": 1})
     saves(monkeypatch, one)
     old = one.put(400)
     taken = one.take()
@@ -239,7 +239,7 @@ def test_what_is_pruned_is_what_was_agreed_to(world: Make) -> None:
     planned = backup.plan_pruning(one.session.desired, now=START)
     assert [verdict.name for verdict in planned.goes] == [old, older]
     catalog.remove(one.store, catalog.find(one.store, one.session.desired.name, older))
-    unseen = one.put(1.5, failed="identity")
+    unseen = one.put(30, failed="identity")
     removed = backup.prune(one.session, planned, progress=one.lines.append)
     assert [verdict.name for verdict in removed] == [old]
     assert one.names() == [newest, *unseen]
