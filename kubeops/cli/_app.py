@@ -92,7 +92,8 @@ class Invocation:
 
 def typed(verb: str, *arguments: str) -> str:
     """Return a command line for `verb`, through the program the operator used."""
-    called = PurePath(sys.argv[0]).name
+    path = PurePath(sys.argv[0])
+    called = path.parent.name if path.name == "__main__.py" else path.name  # python -m invoke
     return shlex.join(("invoke" if called in {"inv", "invoke"} else "kubeops", verb, *arguments))
 
 

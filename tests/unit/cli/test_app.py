@@ -165,7 +165,8 @@ def test_verbs_of_one_name_are_not_equal() -> None:
 
 
 def test_the_command_line_is_typed_as_the_operator_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/inv", "x"])
-    assert typed("install", "--limit", "cp1") == "invoke install --limit cp1"
+    for program in ("/usr/bin/inv", "invoke", "/usr/lib/python3/invoke/__main__.py"):
+        monkeypatch.setattr(sys, "argv", [program, "x"])
+        assert typed("install", "--limit", "cp1") == "invoke install --limit cp1"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/kubeops", "x"])
     assert typed("runs.show", "--run", "a b") == "kubeops runs.show --run 'a b'"
