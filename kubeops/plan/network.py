@@ -16,6 +16,9 @@ from kubeops.plan.hosts import has_file
 from kubeops.plan.model import Lane, Step
 from kubeops.templating import render
 
+ROUTE_PROTOCOL = 107
+"""What marks our routes among others'; a number that no routing daemon uses (`rt_protos`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestSource:
@@ -35,13 +38,18 @@ class PodRoute:
 
 
 def bridge_files(*, subnet: str, routes: Sequence[PodRoute]) -> tuple[File, File]:
-    """The CNI configuration of a node with pods in `subnet`, and the unit with its routes."""
+    """The CNI configuration of a node with pods in `subnet`, and the unit with its routes.
+
+    Pods leave their node under the node's address (`ipMasq`), on the way to pods of other nodes as
+    well: the plugin knows no exception but its own subnet. Without it no pod would reach anything
+    outside of the nodes' network; a network that keeps the pods' addresses is another plugin.
+    """
     conflist = render(
         "bridge.conflist.j2",
         subnet=subnet,
         default_route="::/0" if ":" in subnet else "0.0.0.0/0",
     )
-    unit = render("pod-routes.service.j2", routes=routes)
+    unit = render("pod-routes.service.j2", routes=routes, protocol=ROUTE_PROTOCOL)
     return (
         File(path="/etc/cni/net.d/10-kubeops-bridge.conflist", content=conflist.encode()),
         File(path="/etc/systemd/system/kubeops-pod-routes.service", content=unit.encode()),

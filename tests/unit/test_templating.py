@@ -103,8 +103,8 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     "modules.conf": ("modules.conf.j2", {"modules": MODULES}),
-    "pod-routes.service": ("pod-routes.service.j2", {"routes": ROUTES}),
-    "pod-routes-alone.service": ("pod-routes.service.j2", {"routes": ()}),
+    "pod-routes.service": ("pod-routes.service.j2", {"routes": ROUTES, "protocol": 107}),
+    "pod-routes-alone.service": ("pod-routes.service.j2", {"routes": (), "protocol": 107}),
     "sysctl.conf": ("sysctl.conf.j2", {"sysctls": SYSCTLS + IPV6_SYSCTLS}),
 }
 

@@ -66,7 +66,7 @@ class TestBridge:
             put(CONFLIST),
         ]
         unit, conflist = (host.commands[number].stdin or b"" for number in (0, -1))
-        assert b"\nExecStart=ip route replace 10.244.0.0/24 via 10.0.0.11\n" in unit
+        assert b"\nExecStart=ip route replace 10.244.0.0/24 via 10.0.0.11 proto 107\n" in unit
         assert b"10.244.1.0" not in unit
         plugin = json.loads(conflist)["plugins"][0]
         assert plugin["ipam"]["ranges"] == [[{"subnet": "10.244.1.0/24"}]]

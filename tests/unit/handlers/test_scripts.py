@@ -5,6 +5,7 @@ the like are directories of the test.
 """
 
 import os
+import shlex
 import stat
 import subprocess
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from kubeops.handlers.reset import (
     _RUNNING,
     _STOP_ORPHANS,
 )
+from kubeops.plan.network import PodRoute, bridge_files
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="a mount namespace needs root; run the tests as root"
@@ -314,7 +316,7 @@ class TestReset:
         node.write("etc/cni/net.d/README")
         node.write(
             "etc/systemd/system/kubeops-pod-routes.service",
-            "ExecStart=ip route replace 10.244.1.0/24 via 10.0.0.12\n"
+            "ExecStart=ip route replace 10.244.1.0/24 via 10.0.0.12 proto 107\n"
             "ExecStart=ip route replace fd00:1::/64 via fd00::12\n",
         )
         node.program("systemctl")
@@ -323,7 +325,7 @@ class TestReset:
         assert ended.returncode == 0, ended.stderr
         assert node.calls == [
             "systemctl disable --now --quiet kubeops-pod-routes.service",
-            "ip route del 10.244.1.0/24 via 10.0.0.12",
+            "ip route del 10.244.1.0/24 via 10.0.0.12 proto 107",
             "ip route del fd00:1::/64 via fd00::12",
             "systemctl daemon-reload",
             "ip link show cni0",
@@ -339,6 +341,33 @@ class TestReset:
         assert node.run(_NETWORK, ASIDE).returncode == 0
         assert node.calls == ["ip link show cni0"]
         assert not (node.root / MARK).exists()
+
+
+class TestPodRoutes:
+    def started(self, node: Node, *routes: PodRoute) -> list[str]:
+        """What `ip` is asked for when the unit's first command runs, as systemd would run it."""
+        _conflist, unit = bridge_files(subnet="10.244.0.0/24", routes=routes)
+        joined = unit.content.decode().replace("\\\n", "").replace("$$", "$")
+        line = next(line for line in joined.splitlines() if line.startswith("ExecStart=sh "))
+        shell, option, script = shlex.split(line.removeprefix("ExecStart="))
+        assert (shell, option) == ("sh", "-c")
+        node.program(
+            "ip",
+            'if [ "$*" = "-4 route show proto 107" ]; then '
+            'echo "10.244.1.0/24 via 10.0.0.12"; echo "10.244.2.0/24 via 10.0.0.13"; fi',
+        )
+        assert node.run(script).returncode == 0
+        return [call for call in node.calls if "show" not in call]
+
+    def test_routes_to_nodes_that_have_left_are_taken_back(self, node: Node) -> None:
+        staying = PodRoute(subnet="10.244.2.0/24", address="10.0.0.13")
+        assert self.started(node, staying) == ["ip -4 route del 10.244.1.0/24 proto 107"]
+
+    def test_the_last_node_has_none(self, node: Node) -> None:
+        assert self.started(node) == [
+            "ip -4 route del 10.244.1.0/24 proto 107",
+            "ip -4 route del 10.244.2.0/24 proto 107",
+        ]
 
 
 class TestEtcdctl:
