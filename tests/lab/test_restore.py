@@ -163,7 +163,9 @@ def test_a_restore_killed_at_every_step_is_continued(operator: Operator, ssh: Ss
         with operator.under_way("restore", *arguments) as running:
             running.reaches(stage)
             running.killed()
-    operator.on_cluster("restore", *arguments).must()
+    ended = operator.on_cluster("restore", *arguments)
+    # The last step may have ended on all hosts although nobody was there any more to see it.
+    assert ended.status == 0 or "restored-already" in ended.words
     assert "kept" in spaces.there()
     assert "lost" not in spaces.there()
     assert revision(ssh, lab) > bundle.revision + 10**9 - 1
