@@ -33,7 +33,7 @@ GOAL = 1.3
 COUNTED = "kubeadm and apt"
 _LOGGED = ("init", "join")
 _CALLS = "/var/log/kubeops-rehearsal/calls.jsonl"
-_WORK = re.compile(r"\b(kubeadm (?!version)|apt-get|apt-mark|dpkg )")
+_WORK = re.compile(r"\b(kubeadm (?!version)|--kubernetes-version=|apt-get|apt-mark|dpkg )")
 _KINDS = (
     ("observing", re.compile(r"^(sh -s|kubeadm version)")),
     ("kubectl, etcdctl", re.compile(r"^(kubectl|etcdctl)")),

@@ -33,7 +33,7 @@ class Gate:
     look: Callable[[], Reading]
     timeout: float
     successes: int = 2
-    interval: float = 0.5
+    interval: float = 0.25
 
 
 def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> None:

@@ -22,12 +22,17 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.handlers.etcd import remove_stale_member
-from kubeops.handlers.observe import api_trouble, etcd_facts, settled_host
+from kubeops.handlers.observe import (
+    KubeadmState,
+    api_trouble,
+    etcd_facts,
+    kubeadm_state,
+    settled,
+)
 from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
-from kubeops.handlers.tools import kubectl, shell
+from kubeops.handlers.tools import kubectl
 from kubeops.model.desired import Cluster, Host
-from kubeops.model.observed import HostFacts
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.install import init_cluster
@@ -62,30 +67,15 @@ def _configured(
     )
 
 
-_JOINED = """
-[ ! -e /var/lib/kubeops/unfinished ] && [ -e /etc/kubernetes/kubelet.conf ]
-"""
-
-
 def _check(_action: object, context: StepContext) -> Check:
-    """A kubeadm that is still at work has left its mark, and is waited for when it is applied."""
-    return DONE if joined(context) else NEEDED
+    state = kubeadm_state(context)
+    return DONE if state.is_node and not state.running else NEEDED
 
 
-def joined(context: StepContext) -> bool:
-    """Whether the step's host is a node and no init or join of it is unfinished."""
-    return context.run(shell(_JOINED), 1).ok
-
-
-def _is_node(facts: HostFacts) -> bool:
-    """Whether kubeadm has done its work on the host."""
-    return facts.unfinished is None and facts.kubelet_server is not None
-
-
-def _clear_unfinished(facts: HostFacts, context: StepContext) -> None:
+def _clear_unfinished(state: KubeadmState, context: StepContext) -> None:
     """Bring the host to where kubeadm may start."""
-    if facts.unfinished is not None:
-        context.progress(f"moving the unfinished {facts.unfinished} aside")
+    if state.unfinished is not None:
+        context.progress(f"moving the unfinished {state.unfinished} aside")
         clear(context)
 
 
@@ -124,10 +114,10 @@ def _taints(host: Host) -> list[dict[str, str]] | None:
 
 
 def _init(action: InitCluster, context: StepContext) -> None:
-    facts = settled_host(context)
-    if _is_node(facts):
+    state = settled(context)
+    if state.is_node:
         return
-    _clear_unfinished(facts, context)
+    _clear_unfinished(state, context)
     token, key = new_token(), new_certificate_key()
     host = context.desired.host(context.host)
     context.progress("kubeadm init")
@@ -197,14 +187,15 @@ def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str,
 def _join(
     action: JoinControlPlane | JoinWorker, context: StepContext, *, control_plane: bool
 ) -> None:
-    facts = settled_host(context)
-    if _is_node(facts):
+    state = settled(context)
+    if state.is_node:
         return
     via = context.transport.runner(action.via)
     if control_plane:
         remove_stale_member(context, via=action.via, node=context.host)
-    via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
-    _clear_unfinished(facts, context)
+    if state.unfinished is not None:
+        via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
+    _clear_unfinished(state, context)
     token, key = _invite(context, via=action.via, certificates=control_plane)
     authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
     host = context.desired.host(context.host)

@@ -1,16 +1,26 @@
 """What handlers ask of machines at a step's turn: the same facts the planner decides on."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kubeops.engine.context import NEEDED, Check, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import FactsError, StepError, TransportError
 from kubeops.facts.gather import gather_answers, gather_etcd, gather_from, gather_host
 from kubeops.facts.parse_kube import parse_nodes
-from kubeops.handlers.tools import kubectl
+from kubeops.handlers.tools import kubectl, shell
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
 
 IDLE_TIMEOUT = 900
+
+_KUBEADM_STATE = """
+for comm in /proc/[0-9]*/comm; do
+  if read -r program 2>/dev/null <"$comm" && [ "$program" = kubeadm ]; then echo running; break; fi
+done
+if [ -e /etc/kubernetes/kubelet.conf ]; then echo joined; fi
+if [ -e /var/lib/kubeops/unfinished ]; then
+  echo "unfinished=$(cat /var/lib/kubeops/unfinished)"
+fi
+"""
 
 
 def host_facts(context: StepContext) -> HostFacts:
@@ -26,20 +36,53 @@ def host_facts(context: StepContext) -> HostFacts:
     return facts
 
 
-def settled_host(context: StepContext) -> HostFacts:
-    """Read the step's host once no kubeadm is at work there; one of a killed run is waited for.
+@dataclass(frozen=True, kw_only=True)
+class KubeadmState:
+    """How far kubeadm is with a host.
+
+    Attributes:
+        running: one is at work right now.
+        joined: the host has a kubelet.conf.
+        unfinished: what kubeops began there and did not end; None when nothing.
+    """
+
+    running: bool
+    joined: bool
+    unfinished: str | None
+
+    @property
+    def is_node(self) -> bool:
+        """Whether kubeadm has done its work on the host."""
+        return self.joined and self.unfinished is None
+
+
+def kubeadm_state(context: StepContext) -> KubeadmState:
+    """Ask the step's host how far kubeadm is with it, now: one short question."""
+    told = context.run(shell(_KUBEADM_STATE)).stdout
+    words = dict(line.partition("=")[::2] for line in told.splitlines())
+    return KubeadmState(
+        running="running" in words,
+        joined="joined" in words,
+        unfinished=words.get("unfinished"),
+    )
+
+
+def settled(context: StepContext) -> KubeadmState:
+    """Return the state of the step's host once no kubeadm is at work there.
+
+    One of a killed run is waited for.
 
     Raises:
         GateError: it is still at work after a quarter of an hour.
     """
-    found = [host_facts(context)]
+    found = [kubeadm_state(context)]
 
     def look() -> Reading:
-        found.append(host_facts(context))
-        busy = found[-1].kubeadm_running
+        found.append(kubeadm_state(context))
+        busy = found[-1].running
         return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
 
-    if found[-1].kubeadm_running:
+    if found[-1].running:
         wait_until(
             Gate(
                 name="the kubeadm of an earlier run", look=look, timeout=IDLE_TIMEOUT, successes=1

@@ -21,7 +21,7 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
 from kubeops.handlers.kube import kube
-from kubeops.handlers.observe import api_trouble, cluster_facts, host_facts, settled_host
+from kubeops.handlers.observe import api_trouble, cluster_facts, host_facts, settled
 from kubeops.handlers.pods import pods_not_yet
 from kubeops.handlers.tools import shell
 from kubeops.model.version import KubeVersion
@@ -137,7 +137,7 @@ def _upgrade(
     Raises:
         CommandError: it failed; kubeadm's words are its output, the hint says what is where.
     """
-    settled_host(context)
+    settled(context)
     command = shell(_MARKED, mark, "kubeadm", "upgrade", *arguments, timeout=UPGRADE_TIMEOUT)
     left = AGAIN
     while True:
@@ -216,7 +216,7 @@ def _check_nothing(_action: CheckUpgrade, _context: StepContext) -> Check:
 
 def _plan(action: CheckUpgrade, context: StepContext) -> None:
     """Have kubeadm say itself that the cluster can go there; it changes nothing."""
-    settled_host(context)
+    settled(context)
     command = shell(
         '"$@"', "kubeadm", "upgrade", "plan", f"v{action.version}", timeout=PLAN_TIMEOUT
     )

@@ -21,6 +21,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(observe, "gather_answers", lambda name, *_, **__: made.see_cluster(name))
     monkeypatch.setattr(observe, "gather_etcd", etcd)
     monkeypatch.setattr(packages, "installed", made.see_packages)
-    monkeypatch.setattr(kubeadm, "joined", made.see_joined)
+    for module in (observe, kubeadm):
+        monkeypatch.setattr(module, "kubeadm_state", made.see_kubeadm)
     monkeypatch.setattr(runtime, "containerd_version", made.see_containerd)
     return made

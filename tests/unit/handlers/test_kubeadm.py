@@ -12,13 +12,11 @@ from kubeops.engine.context import DONE, NEEDED
 from kubeops.errors import CommandError, GateError, StepError, TransportError
 from kubeops.handlers.etcd import _ETCDCTL
 from kubeops.handlers.kubeadm import (
-    _JOINED,
     _MARKED,
     _PIPED,
     INIT_CLUSTER,
     JOIN_CONTROL_PLANE,
     JOIN_WORKER,
-    joined,
 )
 from kubeops.handlers.reset import (
     _DATA_ASIDE,
@@ -279,7 +277,6 @@ class TestJoin:
 
         token = next(secret for secret in secrets_of(bench) if "." in secret)
         assert bench.done("cp1") == [
-            f"{KUBECTL} delete node cp2 --ignore-not-found",
             "piped kubeadm token create --config /dev/stdin",
             UPLOAD,
             "cat /etc/kubernetes/pki/ca.crt",
@@ -520,6 +517,7 @@ class TestGates:
         ({}, NEEDED),
         ({"kubelet_server": "https://10.0.0.10:6443"}, DONE),
         ({"kubelet_server": "https://10.0.0.10:6443", "unfinished": "join"}, NEEDED),
+        ({"kubelet_server": "https://10.0.0.10:6443", "kubeadm_running": True}, NEEDED),
     ],
 )
 def test_the_host_itself_says_whether_it_has_joined(
@@ -541,11 +539,3 @@ class Shared(list[Command]):
     def append(self, command: Command) -> None:
         super().append(command)
         self.order.append(f"{self.host}: {spoken(command)}")
-
-
-@pytest.mark.parametrize(("status", "expected"), [(0, True), (1, False)])
-def test_one_question_tells_whether_a_host_has_joined(
-    bench: Bench, status: int, *, expected: bool
-) -> None:
-    bench.runner("w1").on(script(_JOINED), status=status)
-    assert joined(bench.context("w1")) is expected

@@ -1,9 +1,10 @@
 import pytest
 
 from kubeops.errors import FactsError, StepError, TransportError
-from kubeops.handlers.observe import etcd_facts, host_facts, nodes
+from kubeops.handlers import observe
+from kubeops.handlers.observe import KubeadmState, etcd_facts, host_facts, kubeadm_state, nodes
 from kubeops.model.observed import Unreachable
-from tests.unit.handlers.values import Bench
+from tests.unit.handlers.values import Bench, script
 from tests.unit.plan.values import observed
 
 
@@ -25,3 +26,24 @@ def test_nodes_that_cannot_be_understood_are_a_surprise(bench: Bench, text: str)
     bench.runner("cp1").on(("kubectl",), stdout=text)
     with pytest.raises(FactsError, match="cp1: nodes cannot be understood"):
         nodes(bench.context("w1"), via="cp1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("", KubeadmState(running=False, joined=False, unfinished=None)),
+        ("joined\n", KubeadmState(running=False, joined=True, unfinished=None)),
+        ("running\nunfinished=init\n", KubeadmState(running=True, joined=False, unfinished="init")),
+    ],
+)
+def test_one_question_tells_how_far_kubeadm_is(
+    bench: Bench, answer: str, expected: KubeadmState
+) -> None:
+    bench.runner("w1").on(script(observe._KUBEADM_STATE), stdout=answer)
+    assert kubeadm_state(bench.context("w1")) == expected
+
+
+def test_a_host_is_a_node_when_nothing_is_unfinished() -> None:
+    assert KubeadmState(running=False, joined=True, unfinished=None).is_node
+    assert not KubeadmState(running=False, joined=True, unfinished="join").is_node
+    assert not KubeadmState(running=False, joined=False, unfinished=None).is_node

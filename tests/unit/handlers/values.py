@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from kubeops.engine.context import StepContext
 from kubeops.engine.gates import Gate, wait_until
-from kubeops.handlers import etcd, hosts, kubeadm, packages, reset, runtime
+from kubeops.handlers import etcd, hosts, kubeadm, observe, packages, reset, runtime
+from kubeops.handlers.observe import KubeadmState
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Package, Unreachable
 from kubeops.transport import files
@@ -21,7 +22,7 @@ T = TypeVar("T")
 SCRIPTS = {
     etcd._ETCDCTL: "etcdctl",
     hosts._SWAP_OFF: "swap-off",
-    kubeadm._JOINED: "joined",
+    observe._KUBEADM_STATE: "kubeadm-state",
     kubeadm._MARKED: "marked",
     kubeadm._PIPED: "piped",
     packages._FETCH_KEY: "fetch-key",
@@ -104,10 +105,14 @@ class Bench:
         assert isinstance(found, HostFacts)
         return found.container_runtime
 
-    def see_joined(self, context: StepContext) -> bool:
-        found = self.hosts[context.host][0]
+    def see_kubeadm(self, context: StepContext) -> KubeadmState:
+        found = self.see_host(context.host)
         assert isinstance(found, HostFacts)
-        return found.unfinished is None and found.kubelet_server is not None
+        return KubeadmState(
+            running=found.kubeadm_running,
+            joined=found.kubelet_server is not None,
+            unfinished=found.unfinished,
+        )
 
     def see_etcd(self, name: str) -> EtcdFacts | str:
         seen = self.see_cluster(name)
