@@ -14,7 +14,7 @@ from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
 from kubeops.facts.parse_packages import parse_packages
 from kubeops.handlers.observe import compares_itself, host_facts
-from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, shell
+from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, dpkg_configure, shell
 from kubeops.model.event import REHEARSAL
 from kubeops.model.observed import Package
 from kubeops.model.version import KubeVersion
@@ -99,6 +99,15 @@ def run_apt(command: Command, context: StepContext, *, hint: str = "") -> None:
     result.must(hint=hint)
 
 
+def install(*arguments: str, context: StepContext, hint: str = "") -> None:
+    """Have apt-get install on the step's host, where a dpkg may have been interrupted before.
+
+    Raises: as `run_apt`.
+    """
+    run_apt(dpkg_configure(), context)
+    run_apt(apt_get("install", *arguments), context, hint=hint)
+
+
 def _apt_at_work(context: StepContext) -> Reading:
     busy = host_facts(context).apt_locked
     return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
@@ -108,7 +117,7 @@ def _install_prerequisites(action: InstallPrerequisites, context: StepContext) -
     context.progress("apt-get update")
     run_apt(apt_get("update"), context)
     context.progress("apt-get install")
-    run_apt(apt_get("install", "--no-install-recommends", *action.packages), context)
+    install("--no-install-recommends", *action.packages, context=context)
 
 
 def _check_prerequisites(action: InstallPrerequisites, context: StepContext) -> Check:
@@ -156,44 +165,33 @@ def _read_source(path: str, context: StepContext, *, hint: str = "") -> None:
 
 
 def _install_packages(action: InstallPackages, context: StepContext) -> None:
-    run_apt(Command(argv=("dpkg", "--configure", "-a"), timeout=300), context)
-    context.progress("apt-get install")
-    install = apt_get(
-        "install",
-        "--allow-change-held-packages",
-        "--no-install-recommends",
-        *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
-        "cri-tools",
-    )
-    hint = "What the source offers, on the host: apt-cache madison kubeadm"
-    try:
-        run_apt(install, context, hint=hint)
-    except CommandError as error:
-        if not any(words in error.output for words in _OUTDATED):
-            raise
-        context.progress("reading the package source, which has changed since it was read")
-        _read_source(SOURCE_LIST, context, hint=hint)
-        run_apt(install, context, hint=hint)
-    context.run(Command(argv=("apt-mark", "hold", *HELD_PACKAGES)))
+    install_exactly(action.version, *PINNED_PACKAGES, besides=("cri-tools",), context=context)
     told = context.run(Command(argv=("kubeadm", "version", "-o", "short"), root=False))
     version = KubeVersion.parse(told.stdout)
     if version.rehearsal:
         context.remember(REHEARSAL, str(version))
 
 
-def install_exactly(version: str, *names: str, context: StepContext) -> None:
+def install_exactly(
+    version: str, *names: str, besides: tuple[str, ...] = (), context: StepContext
+) -> None:
     """Install packages at `version`, older or newer than the present one, and hold all of them.
 
-    An interrupted dpkg is finished first. apt drops the hold of what it changes, so every
-    Kubernetes package that is there is held again.
+    `besides` are installed as well, at whatever version the source offers. apt drops the hold of
+    what it changes, so every Kubernetes package that is there is held again. A source that has
+    changed since apt read it is read again, once.
     """
-    run_apt(Command(argv=("dpkg", "--configure", "-a"), timeout=300), context)
     context.progress(f"apt-get install {' '.join(names)} {version}")
-    run_apt(
-        apt_get("install", *_EXACTLY, *(f"{name}={version}-*" for name in names)),
-        context,
-        hint="What the source offers, on the host: apt-cache madison kubeadm",
-    )
+    wanted = (*_EXACTLY, *(f"{name}={version}-*" for name in names), *besides)
+    hint = "What the source offers, on the host: apt-cache madison kubeadm"
+    try:
+        install(*wanted, context=context, hint=hint)
+    except CommandError as error:
+        if not any(words in error.output for words in _OUTDATED):
+            raise
+        context.progress("reading the package source, which has changed since it was read")
+        _read_source(SOURCE_LIST, context, hint=hint)
+        install(*wanted, context=context, hint=hint)
     hold(HELD_PACKAGES, context)
 
 
@@ -231,14 +229,11 @@ def _fetch(action: FetchPackages, context: StepContext) -> None:
     source = AddPackageSource(url=action.url, minor=action.minor)
     _add_package_source(source, context)
     context.progress(f"downloading {action.version}")
-    run_apt(
-        apt_get(
-            "install",
-            "--download-only",
-            *_EXACTLY,
-            *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
-        ),
-        context,
+    install(
+        "--download-only",
+        *_EXACTLY,
+        *(f"{name}={action.version}-*" for name in PINNED_PACKAGES),
+        context=context,
         hint=f"What the source offers: curl {action.url}Packages",
     )
 

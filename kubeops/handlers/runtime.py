@@ -8,7 +8,7 @@ from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
 from kubeops.facts.parse_packages import parse_containerd
 from kubeops.handlers.observe import compares_itself
-from kubeops.handlers.packages import run_apt
+from kubeops.handlers.packages import install, run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import crictl_file, runtime_file
@@ -70,7 +70,7 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
         package = (
             f"containerd={action.runtime_version}*" if action.runtime_version else "containerd"
         )
-        run_apt(apt_get("install", "--no-install-recommends", package), context)
+        install("--no-install-recommends", package, context=context)
     version = containerd_version(context)
     if version is None:
         raise StepError(

@@ -32,6 +32,12 @@ def apt_get(*arguments: str, timeout: float = 900.0) -> Command:
     )
 
 
+def dpkg_configure() -> Command:
+    """Finish what an interrupted dpkg left half-done, without questions; without it apt refuses."""
+    argv = ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "-a")
+    return Command(argv=argv, timeout=900)
+
+
 def systemctl(*arguments: str) -> Command:
     """Systemctl; units may take a while to stop."""
     return Command(argv=("systemctl", *arguments), timeout=120)

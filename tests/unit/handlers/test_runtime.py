@@ -86,8 +86,9 @@ def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: s
 
     INSTALL_RUNTIME.apply(replace(RUNTIME, runtime_version=pinned), bench.context("w1"))
 
-    assert bench.done("w1")[:2] == [
+    assert bench.done("w1")[:3] == [
         f"{APT} update",
+        "env DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a",
         f"{APT} install --no-install-recommends {package}",
     ]
 

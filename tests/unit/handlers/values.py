@@ -26,6 +26,7 @@ SCRIPTS = {
     kubeadm._MARKED: "marked",
     kubeadm._PIPED: "piped",
     packages._FETCH_KEY: "fetch-key",
+    packages._HOLD: "hold",
     reset._MANIFESTS_ASIDE: "manifests-aside",
     reset._RUNNING: "running",
     reset._ROOM: "room",
