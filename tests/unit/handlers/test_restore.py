@@ -1,5 +1,6 @@
 """What the handlers of a restore do at their turn, and what they refuse to do."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -285,6 +286,7 @@ class TestResync:
         self.lease(bench, "09:02:14", "09:02:14", "09:02:24")
         RESYNC_NODE.apply(RESYNC, bench.context("w1"))
         assert bench.done("w1") == []
+        bench.runner("cp1").assert_all_used()
 
     def test_one_that_does_not_is_restarted(self, bench: Bench) -> None:
         looks = restore_start.RENEWAL_TIMEOUT + 2
@@ -317,44 +319,60 @@ class TestVerify:
             self.wait(bench, "another")
 
 
-HEALTH = '[{{"endpoint":"https://10.0.0.1{n}:2379","health":{health}}}]'
+def etcd_says(
+    bench: Bench,
+    *,
+    healthy: bool = True,
+    revision: int = BEGINS,
+    hashes: tuple[int, ...] = (7, 7),
+    alarms: str = "{}",
+) -> None:
+    """Have cp1 and cp2 be etcd's members, and cp1 say so."""
+    members, health, status, hashed = [], [], [], []
+    for number, digest in enumerate(hashes, start=1):
+        url = f"https://10.0.0.1{number}:2379"
+        header = {"member_id": number, "revision": revision}
+        members.append(
+            {"ID": number, "name": f"cp{number}", "peerURLs": [url], "clientURLs": [url]}
+        )
+        health.append({"endpoint": url, "health": healthy})
+        status.append(
+            {"Endpoint": url, "Status": {"header": header, "version": "3.6.6", "dbSize": 1}}
+        )
+        hashed.append({"Endpoint": url, "HashKV": {"header": header, "hash": digest}})
+    told = {
+        "member list": json.dumps({"members": members}),
+        "endpoint health": json.dumps(health),
+        "endpoint status": json.dumps(status),
+        "endpoint hashkv": json.dumps(hashed),
+        "alarm list": alarms,
+    }
+    for words, text in told.items():
+        bench.runner("cp1").on(running("etcdctl", *words.split()), stdout=text)
 
 
 class TestMembers:
-    ACTION = AwaitMembers(control_planes=("cp1",), revision=BEGINS)
-
-    def answers(
-        self, bench: Bench, *, healthy: str = "true", revision: int = BEGINS, hashes: str = "7"
-    ) -> None:
-        host = bench.runner("cp1")
-        told = {
-            "member": '{"members":[{"ID":1,"name":"cp1","peerURLs":["https://10.0.0.11:2380"],'
-            '"clientURLs":["https://10.0.0.11:2379"]}]}',
-            "endpoint health": HEALTH.format(n=1, health=healthy),
-            "endpoint status": '[{"Endpoint":"https://10.0.0.11:2379","Status":{"header":'
-            f'{{"member_id":1,"revision":{revision}}},"version":"3.6.6","dbSize":1,"leader":1}}}}]',
-            "endpoint hashkv": '[{"Endpoint":"https://10.0.0.11:2379","HashKV":{"header":'
-            f'{{"revision":{revision}}},"hash":{hashes}}}}}]',
-            "alarm": "{}",
-        }
-        for words, text in told.items():
-            host.on(running("etcdctl", *words.split()), stdout=text)
+    ACTION = AwaitMembers(control_planes=("cp1", "cp2"), revision=BEGINS)
 
     def test_members_that_agree(self, bench: Bench) -> None:
-        self.answers(bench)
+        etcd_says(bench)
         bench.await_gate(AWAIT_MEMBERS.gate(self.ACTION, bench.context("cp1")))
 
     @pytest.mark.parametrize(
         ("wrong", "said"),
         [
-            ({"healthy": "false"}, "not healthy"),
+            ({"healthy": False}, "not healthy"),
             ({"revision": BEGINS - 1}, "have not reached revision"),
+            ({"hashes": (7, 8)}, "content differs"),
+            ({"hashes": (7,)}, "has no member cp2"),
+            ({"hashes": (7, 7, 7)}, "cp3 belongs to no control plane"),
+            ({"alarms": '{"alarms":[{"memberID":1,"alarm":2}]}'}, "alarm CORRUPT 1"),
         ],
     )
     def test_members_that_do_not_are_waited_for(
         self, bench: Bench, wrong: dict[str, Any], said: str
     ) -> None:
-        self.answers(bench, **wrong)
+        etcd_says(bench, **wrong)
         with pytest.raises(GateError, match=said):
             bench.await_gate(AWAIT_MEMBERS.gate(self.ACTION, bench.context("cp1")))
 
