@@ -170,7 +170,6 @@ def _stage(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[str, Actio
         bundle=bundle.name,
         sha256=bundle.snapshot.plain_sha256,
         revision=bundle.revision,
-        etcd=bundle.etcd,
         begins=attempt.begins,
         data=target.data,
     )

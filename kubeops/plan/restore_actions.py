@@ -26,7 +26,6 @@ class StageSnapshot:
         bundle: the bundle's name.
         sha256: of the snapshot.
         revision: the snapshot's, as etcdutl must count it again.
-        etcd: the version that wrote the snapshot; etcdutl must not be of an older minor release.
         begins: the revision that the restored etcd begins with.
         data: etcd's data directory on the host.
     """
@@ -35,7 +34,6 @@ class StageSnapshot:
     bundle: str
     sha256: str
     revision: int
-    etcd: str
     begins: int
     data: str
 

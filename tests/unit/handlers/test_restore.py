@@ -52,7 +52,6 @@ STAGE = StageSnapshot(
     bundle=BUNDLE.name,
     sha256="5" * 64,
     revision=4597,
-    etcd="3.6.6",
     begins=BEGINS,
     data="/var/lib/etcd",
 )
