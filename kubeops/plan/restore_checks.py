@@ -142,10 +142,19 @@ def _taking_part(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Ite
                 "When the restore is done: invoke install",
                 host=host.name,
             )
-    members = {target.member for target in attempt.targets}
-    members |= {host.name for host in desired.control_planes}
-    for member in facts.etcd.members if facts.etcd is not None else ():
-        if member.name not in members:
+    yield from _dropped(desired, facts, attempt)
+
+
+def _dropped(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Iterator[Finding]:
+    """Members that the restored etcd will not have; once something is touched that is decided."""
+    if attempt.touched or facts.etcd is None:
+        return
+    names = {target.member for target in attempt.targets}
+    names |= {host.name for host in desired.control_planes}
+    urls = {url for target in attempt.targets for url in target.peers.split(",")}
+    for member in facts.etcd.members:
+        # A member that has just been started has no name yet.
+        if member.name not in names and urls.isdisjoint(member.peer_urls):
             yield acceptable(
                 "member-dropped",
                 f"etcd member {member.name or member.id} is no control plane of the inventory and "

@@ -290,6 +290,18 @@ class TestFindings:
         gone = member(host("cp4", 4, THREE.hosts[0].role))
         assert refusals(planned(facts=with_member(whole(THREE), gone))) == {"member-dropped": ""}
 
+    def test_a_member_without_a_name_yet_is_known_by_its_url(self) -> None:
+        facts = whole(THREE)
+        assert facts.etcd is not None
+        *others, last = facts.etcd.members
+        etcd = replace(facts.etcd, members=(*others, replace(last, name="")))
+        assert not planned(facts=replace(facts, etcd=etcd)).refusals
+
+    def test_members_are_not_asked_about_once_it_is_decided(self) -> None:
+        gone = member(host("cp4", 4, THREE.hosts[0].role))
+        started = more(THREE, dict.fromkeys(ALL, Phase.ETCD))
+        assert not planned(facts=with_member(whole(THREE), gone), found=started).refusals
+
     def test_a_control_plane_without_etcd_joins_later(self) -> None:
         plan = planned(facts=whole(THREE, cp3=plane(THREE, "cp3", etcd=False)))
         assert "joins-later" in checks(plan, Severity.WARNING)
