@@ -34,16 +34,13 @@ def etcdctl(context: StepContext, *arguments: str, via: str) -> str:
     one in etcd's own image.
     """
     runner = context.transport.runner(via)
-    return runner.run(shell(_ETCDCTL, *arguments)).must().stdout
+    asked = shell(_ETCDCTL, *arguments, shows=("etcdctl", *arguments))
+    return runner.run(asked).must().stdout
 
 
-def member_of(etcd: EtcdFacts, node: str, address: str) -> EtcdMember | None:
-    """Return the member of `node`: by name, or by peer address while it has not started yet."""
-    for member in etcd.members:
-        urls = member.peer_urls
-        if member.name == node or any(f"//{address}:" in url for url in urls):
-            return member
-    return None
+def member_of(etcd: EtcdFacts, host: Host) -> EtcdMember | None:
+    """Return the member of `host`; None when it has none."""
+    return next((member for member in etcd.members if is_member_of(member, host)), None)
 
 
 def quorum_trouble(etcd: EtcdFacts, leaving: EtcdMember) -> str:
@@ -68,7 +65,7 @@ def remove_stale_member(context: StepContext, *, via: str, node: str) -> None:
         GateError: the others do not serve the API within a minute.
     """
     etcd = etcd_facts(context, via=via)
-    member = member_of(etcd, node, context.desired.host(node).address)
+    member = member_of(etcd, context.desired.host(node))
     if member is None:
         return
     trouble = "" if member.learner else quorum_trouble(etcd, member)
@@ -86,8 +83,8 @@ def _check(action: RemoveEtcdMember, context: StepContext) -> Check:
     facts = cluster_facts(context, via=context.host)
     if facts.etcd is None:
         return Check(State.UNKNOWN, f"etcd does not answer: {facts.etcd_error}")
-    address = context.desired.host(action.node).address
-    return DONE if member_of(facts.etcd, action.node, address) is None else NEEDED
+    host = context.desired.host(action.node)
+    return DONE if member_of(facts.etcd, host) is None else NEEDED
 
 
 def _remove(action: RemoveEtcdMember, context: StepContext) -> None:

@@ -59,8 +59,10 @@ def _configured(
     script: str, *argv: str, config: str, secrets: tuple[str, ...], timeout: float
 ) -> Command:
     """`argv --config /dev/stdin`, run by `script`, with `config` on stdin."""
+    configured = (*argv, "--config", "/dev/stdin")
     return Command(
-        argv=("sh", "-euc", script, "kubeops", *argv, "--config", "/dev/stdin"),
+        argv=("sh", "-euc", script, "kubeops", *configured),
+        shows=configured[configured.index("kubeadm") :],
         stdin=config.encode(),
         secrets=secrets,
         timeout=timeout,

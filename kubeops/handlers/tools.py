@@ -44,7 +44,19 @@ def systemctl(*arguments: str) -> Command:
 
 
 def shell(
-    script: str, *arguments: str, stdin: bytes | None = None, timeout: float = 60.0
+    script: str,
+    *arguments: str,
+    stdin: bytes | None = None,
+    timeout: float = 60.0,
+    shows: tuple[str, ...] = (),
 ) -> Command:
-    """A constant POSIX script; everything that varies is an argument or on stdin."""
-    return Command(argv=("sh", "-euc", script, "kubeops", *arguments), stdin=stdin, timeout=timeout)
+    """A constant POSIX script; everything that varies is an argument or on stdin.
+
+    `shows` is what people are shown: the program the script is there to run.
+    """
+    return Command(
+        argv=("sh", "-euc", script, "kubeops", *arguments),
+        stdin=stdin,
+        timeout=timeout,
+        shows=shows,
+    )

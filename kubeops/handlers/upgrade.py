@@ -138,7 +138,8 @@ def _upgrade(
         CommandError: it failed; kubeadm's words are its output, the hint says what is where.
     """
     settled(context)
-    command = shell(_MARKED, mark, "kubeadm", "upgrade", *arguments, timeout=UPGRADE_TIMEOUT)
+    kubeadm = ("kubeadm", "upgrade", *arguments)
+    command = shell(_MARKED, mark, *kubeadm, timeout=UPGRADE_TIMEOUT, shows=kubeadm)
     left = AGAIN
     while True:
         context.progress(f"kubeadm upgrade {' '.join(arguments)}")

@@ -8,6 +8,7 @@ from typing import Protocol
 from kubeops.errors import CommandError
 
 MASK = "***"
+ELIDED = "..."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Command:
         root: run as root (through sudo when the login user is another one).
         timeout: seconds after which the program is ended on the host.
         secrets: texts that are masked wherever the command or its output is shown.
+        shows: what people are shown in place of argv: the program that a script is there to run.
     """
 
     argv: tuple[str, ...]
@@ -27,11 +29,16 @@ class Command:
     root: bool = True
     timeout: float = 60.0
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    shows: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
-        """The command line as it may be printed and logged: copy-pasteable, secrets masked."""
-        return shlex.join(self.mask(argument) for argument in self.argv)
+        """The command as it may be printed and logged: one line, secrets masked.
+
+        It can be pasted, except where it has a script of several lines, which is left out.
+        """
+        words = (ELIDED if "\n" in word else word for word in self.shows or self.argv)
+        return shlex.join(self.mask(word) for word in words)
 
     def mask(self, text: str) -> str:
         """Return `text` with every secret of this command replaced."""

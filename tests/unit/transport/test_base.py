@@ -21,3 +21,11 @@ def test_output_is_masked() -> None:
 
 def test_an_empty_secret_masks_nothing() -> None:
     assert Command(argv=("echo", "ab"), secrets=("",)).shown == "echo ab"
+
+
+def test_scripts_are_left_out_and_what_they_run_is_shown() -> None:
+    script = 'mark\ncat | "$@"\n'
+    command = Command(argv=("sh", "-euc", script, "kubeops", "kubeadm", "join"))
+    assert command.shown == "sh -euc ... kubeops kubeadm join"
+    named = Command(argv=command.argv, shows=("kubeadm", "join", "--token", "s"), secrets=("s",))
+    assert named.shown == "kubeadm join --token '***'"
