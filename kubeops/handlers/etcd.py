@@ -11,8 +11,10 @@ from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import StepError
 from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts
 from kubeops.handlers.tools import shell
+from kubeops.model.desired import Host
 from kubeops.model.observed import EtcdFacts, EtcdMember
 from kubeops.plan.actions import RemoveEtcdMember
+from kubeops.plan.convergence import is_member_of
 
 SETTLE_TIMEOUT = 60
 

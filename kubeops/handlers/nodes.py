@@ -6,7 +6,7 @@ from kubeops.handlers.observe import cluster_facts, nodes
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
 from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode
-from kubeops.plan.convergence import not_yet
+from kubeops.plan.convergence import leaving_out, not_yet
 
 CLUSTER_TIMEOUT = 600
 
@@ -48,9 +48,11 @@ def _await_apply(_action: AwaitCluster, _context: StepContext) -> None:
 
 
 def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
+    left_out = [context.desired.host(name) for name in action.left_out]
+
     def look() -> Reading:
         missing = not_yet(
-            cluster_facts(context, via=context.host),
+            leaving_out(cluster_facts(context, via=context.host), left_out),
             nodes=action.nodes,
             control_planes=action.control_planes,
         )

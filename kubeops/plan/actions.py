@@ -128,10 +128,14 @@ class DescribeNode:
 
 @dataclass(frozen=True, kw_only=True)
 class AwaitCluster:
-    """Change nothing; wait until nodes, CoreDNS and etcd members are as the inventory wants."""
+    """Change nothing; wait until nodes, CoreDNS and etcd members are as the inventory wants.
+
+    The members of hosts in `left_out` are not looked at: the run has nothing to do with them.
+    """
 
     nodes: tuple[str, ...]
     control_planes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,10 @@
 """What a whole cluster is: asked by the planner before a run and by the last gate after it."""
 
-from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kubeops.model.desired import Host
+from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, EtcdMember
 
 _SYSTEM = frozenset({"coredns", "kube-proxy"})
 
@@ -68,6 +72,29 @@ def members_not_yet(etcd: EtcdFacts, control_planes: tuple[str, ...]) -> tuple[s
         ),
         *(f"etcd alarm {alarm}" for alarm in etcd.alarms),
     )
+
+
+def is_member_of(member: EtcdMember, host: Host) -> bool:
+    """Whether an etcd member is the host's: by name, or by address while it has not started yet."""
+    address = f"[{host.address}]" if ":" in host.address else host.address
+    return member.name == host.name or any(f"//{address}:" in url for url in member.peer_urls)
+
+
+def without_members(etcd: EtcdFacts, hosts: Sequence[Host]) -> EtcdFacts:
+    """Return what etcd said, the members of `hosts` left out."""
+    return replace(
+        etcd,
+        members=tuple(
+            member
+            for member in etcd.members
+            if not any(is_member_of(member, host) for host in hosts)
+        ),
+    )
+
+
+def leaving_out(facts: ClusterFacts, hosts: Sequence[Host]) -> ClusterFacts:
+    """Return what was observed, the etcd members of `hosts` left out."""
+    return facts if facts.etcd is None else replace(facts, etcd=without_members(facts.etcd, hosts))
 
 
 def _nodes(api: ApiFacts, wanted: tuple[str, ...]) -> tuple[str, ...]:

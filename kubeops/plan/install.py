@@ -26,7 +26,7 @@ from kubeops.plan.actions import (
     JoinControlPlane,
     JoinWorker,
 )
-from kubeops.plan.convergence import not_yet
+from kubeops.plan.convergence import leaving_out, not_yet
 from kubeops.plan.hosts import host_steps
 from kubeops.plan.model import Finding, Lane, Plan, Step, Wave
 from kubeops.plan.network import ManifestSource, network_lanes
@@ -122,8 +122,10 @@ def plan_install(
         _nodes_wave(hosts, facts, joining, membership),
     )
     waves = tuple(wave for wave in candidates if wave.lanes)
-    if waves or not_yet(facts, **_wanted(desired, hosts, membership)):
-        waves = (*waves, _cluster_wave(desired, hosts, membership))
+    last = _await(desired, hosts, membership)
+    seen = leaving_out(facts, [desired.host(name) for name in last.left_out])
+    if waves or not_yet(seen, nodes=last.nodes, control_planes=last.control_planes):
+        waves = (*waves, _cluster_wave(last, membership))
     return Plan(
         kind="install",
         cluster=desired.name,
@@ -289,23 +291,26 @@ def _described(host: Host, facts: ClusterFacts) -> bool:
     )
 
 
-def _wanted(
-    desired: Cluster, hosts: Sequence[Host], membership: Membership
-) -> dict[str, tuple[str, ...]]:
+def _await(desired: Cluster, hosts: Sequence[Host], membership: Membership) -> AwaitCluster:
+    """What is waited for in the end: nothing of control planes that the run does not concern.
+
+    One that is not reached, or that --limit leaves out half-joined, may have a member all the same.
+    """
     members = [host for host in desired.hosts if _will_be_member(host, hosts, membership)]
-    return {
-        "nodes": tuple(host.name for host in members),
-        "control_planes": tuple(host.name for host in members if host.is_control_plane),
-    }
+    return AwaitCluster(
+        nodes=tuple(host.name for host in members),
+        control_planes=tuple(host.name for host in members if host.is_control_plane),
+        left_out=tuple(host.name for host in desired.control_planes if host not in members),
+    )
 
 
-def _cluster_wave(desired: Cluster, hosts: Sequence[Host], membership: Membership) -> Wave:
+def _cluster_wave(action: AwaitCluster, membership: Membership) -> Wave:
     step = Step(
         id="/cluster/await",
         host=membership.via,
         title="wait for the whole cluster",
         gate="nodes Ready, etcd whole",
-        action=AwaitCluster(**_wanted(desired, hosts, membership)),
+        action=action,
     )
     return Wave(
         name="cluster",

@@ -4,7 +4,6 @@ Each check is a function that yields findings; all run, all findings are shown a
 name is what `--accept` takes. Limits are kubeadm's own where it has any.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
@@ -15,6 +14,12 @@ from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.hosts import MODULES, host_steps
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding
+from kubeops.plan.preflight_cluster import (
+    between_hosts,
+    existing_cluster,
+    no_cluster_yet,
+    reachability,
+)
 
 SUPPORTED_SYSTEMS = frozenset({"debian", "ubuntu"})
 SUPPORTED_ARCHITECTURES = frozenset({"x86_64", "aarch64"})
@@ -70,12 +75,19 @@ def preflight(
             continue
         for check in _ANY_HOST if host.name in membership.members else _NEW_HOST:
             found.extend(check(host, facts.hosts[host.name], desired))
-    found.extend(_between_hosts(facts))
-    found.extend(_reachability(reach, limit))
+    joining = [
+        host
+        for host in desired.hosts
+        if host.name in facts.hosts
+        and host.name not in membership.members
+        and (not limit or host.name in limit)
+    ]
+    found.extend(between_hosts(facts, joining))
+    found.extend(reachability(reach, limit))
     if membership.exists:
-        found.extend(_existing_cluster(desired, facts, membership))
+        found.extend(existing_cluster(desired, facts, membership, joining))
     else:
-        found.extend(_no_cluster_yet(desired, facts, membership, limit))
+        found.extend(no_cluster_yet(desired, facts, membership, limit))
     return tuple(found)
 
 
@@ -158,6 +170,14 @@ def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding
             "containerd",
             f"containerd {version} is installed; Kubernetes {CONTAINERD_2_SINCE} and later need 2",
             "Give the host a package source with containerd 2 and upgrade it.",
+            host=host.name,
+        )
+    wanted = desired.runtime.version
+    if version and wanted and not (version.startswith(wanted) or wanted.startswith(version)):
+        yield warning(
+            "containerd-version",
+            f"containerd {version} is installed and stays, though the inventory says {wanted}",
+            f"Nothing, or on the host: apt-get install containerd={wanted}*",
             host=host.name,
         )
 
@@ -315,107 +335,6 @@ _NEW_HOST: tuple[HostCheck, ...] = (
     _leftovers,
     _firewall,
 )
-
-
-def _between_hosts(facts: ClusterFacts) -> Iterator[Finding]:
-    """Hosts that are copies of each other: kubelets and CNIs need these to be unique."""
-    for check, what, attribute in (
-        ("hostname", "hostname", "hostname"),
-        ("machine-id", "/etc/machine-id", "machine_id"),
-    ):
-        by_value: defaultdict[str, list[str]] = defaultdict(list)
-        for name, host in facts.hosts.items():
-            by_value[getattr(host, attribute)].append(name)
-        for value, names in by_value.items():
-            if value and len(names) > 1:
-                yield blocking(
-                    check,
-                    f"{', '.join(names)} have the same {what} {value}",
-                    "hostnamectl set-hostname NAME"
-                    if check == "hostname"
-                    else "On all but one: rm /etc/machine-id && systemd-machine-id-setup",
-                )
-
-
-def _reachability(reach: Sequence[Reach], limit: Sequence[str]) -> Iterator[Finding]:
-    blocked: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for knock in reach:
-        concerned = not limit or knock.source in limit or knock.target in limit
-        if concerned and not knock.reached:
-            blocked[knock.source, knock.target].append(knock.port)
-    for (source, target), ports in blocked.items():
-        yield blocking(
-            "reachability",
-            f"cannot reach {target} on port {', '.join(map(str, sorted(ports)))}",
-            f"Open it in the firewalls between them; try: nc -vz -w 2 {target} {min(ports)}",
-            host=source,
-        )
-
-
-def _no_cluster_yet(
-    desired: Cluster, facts: ClusterFacts, membership: Membership, limit: Sequence[str]
-) -> Iterator[Finding]:
-    """What forbids `kubeadm init`: a cluster that may exist all the same, or nowhere to begin."""
-    silent = [host.name for host in desired.control_planes if host.name in facts.unreachable]
-    for name in silent:
-        if limit and name not in limit:
-            yield blocking(
-                "second-cluster",
-                f"{name} is not reached and may run the cluster; beginning one elsewhere would "
-                "make two",
-                f"Make {name} reachable, or take it out of the inventory when it is gone for good.",
-                host=name,
-            )
-    if limit and membership.via not in limit:
-        yield blocking(
-            "limit",
-            f"there is no cluster to join yet; it begins on {membership.via}, which --limit "
-            "leaves out",
-            f"invoke install --limit {','.join((membership.via, *limit))}",
-        )
-    if membership.members:
-        orphans = ", ".join(host.name for host in desired.hosts if host.name in membership.members)
-        yield blocking(
-            "lost-control-planes",
-            f"{orphans} belong to a cluster that no control plane runs any more; installing would "
-            "begin another one without them",
-            f"Restore its backup, or give it up: invoke reset --limit {orphans.replace(', ', ',')}",
-        )
-
-
-def _existing_cluster(
-    desired: Cluster, facts: ClusterFacts, membership: Membership
-) -> Iterator[Finding]:
-    if facts.api is None:
-        yield blocking(
-            "api",
-            f"a cluster exists but its API does not answer: {facts.api_error}",
-            "Bring a control plane back first; see: invoke status",
-        )
-        return
-    if facts.api.endpoint and facts.api.endpoint != desired.endpoint:
-        yield blocking(
-            "endpoint",
-            f"the cluster's endpoint is {facts.api.endpoint}, the inventory says "
-            f"{desired.endpoint}",
-            f"Write cluster.endpoint: {facts.api.endpoint}",
-        )
-    running = facts.api.kubernetes or facts.api.server
-    if running != desired.kubernetes:
-        yield blocking(
-            "version",
-            f"the cluster runs {running}, the inventory says {desired.kubernetes}",
-            f'invoke upgrade --to {desired.kubernetes}, or write kubernetes: "{running}"',
-        )
-    identities = {
-        facts.hosts[name].cluster_ca for name in membership.members if facts.hosts[name].cluster_ca
-    }
-    if len(identities) > 1:
-        yield blocking(
-            "identity",
-            "the hosts hold certificates of different clusters",
-            "Compare: sha256sum /etc/kubernetes/pki/ca.crt; reset the hosts that do not belong",
-        )
 
 
 def _mebibytes(size: int) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from kubeops.engine.context import DONE, NEEDED, Check, State
@@ -113,6 +115,18 @@ def test_the_whole_cluster_is_waited_for_and_nothing_else_done(bench: Bench) -> 
         "waiting for the whole cluster: node w1 is not registered; node w2 is not registered",
         "waiting for the whole cluster: everything is there",
     ]
+
+
+def test_members_of_control_planes_left_out_are_not_waited_for(bench: Bench) -> None:
+    action = AwaitCluster(
+        nodes=("cp1", "cp2", "w1"), control_planes=("cp1", "cp2"), left_out=("cp3",)
+    )
+    facts = observed(bench.desired, members=("cp1", "cp2", "cp3", "w1"))
+    assert facts.etcd is not None
+    members = tuple(replace(one, healthy=one.name != "cp3") for one in facts.etcd.members)
+    bench.clusters["cp1"] = [replace(facts, etcd=replace(facts.etcd, members=members))]
+    bench.await_gate(AWAIT_CLUSTER.gate(action, bench.context("cp1")))
+    assert bench.said == ["waiting for the whole cluster: everything is there"]
 
 
 def test_what_is_missing_is_in_the_error(bench: Bench) -> None:

@@ -137,7 +137,20 @@ def test_limit_leaves_the_other_hosts_alone() -> None:
     touched = {step.host for step in plan.steps} - {"cp1"}
     assert touched == {"w1"}
     (wait,) = [step.action for step in plan.steps if isinstance(step.action, AwaitCluster)]
-    assert wait == AwaitCluster(nodes=("cp1", "w1"), control_planes=("cp1",))
+    assert wait == AwaitCluster(
+        nodes=("cp1", "w1"), control_planes=("cp1",), left_out=("cp2", "cp3")
+    )
+
+
+def test_a_control_plane_out_of_reach_is_not_waited_for() -> None:
+    """Its member is there, dead or alive: without --limit the run would not have begun."""
+    desired = cluster()
+    facts = observed(desired, members=ALL)
+    assert facts.etcd is not None
+    hosts = {name: found for name, found in facts.hosts.items() if name != "cp3"}
+    members = tuple(replace(one, healthy=one.name != "cp3") for one in facts.etcd.members)
+    facts = replace(facts, hosts=hosts, etcd=replace(facts.etcd, members=members))
+    assert plan_install(desired, facts, limit=("w1",)).is_empty
 
 
 def test_unreachable_hosts_are_left_out_of_the_plan() -> None:

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from kubeops.model.observed import Listener, Package, Reach, StaticPod, Unit, Unreachable
+from kubeops.model.observed import (
+    ClusterFacts,
+    Listener,
+    Package,
+    Reach,
+    StaticPod,
+    Unit,
+    Unreachable,
+)
 from kubeops.model.version import KubeVersion
 from kubeops.plan.hosts import CONTAINERD_CONFIG
 from kubeops.plan.install import plan_install
@@ -133,6 +141,97 @@ def test_cloned_hosts_are_found(attribute: str, check: str) -> None:
     (finding,) = preflight(desired, replace(facts, hosts=clones))
     assert finding.check == check
     assert "cp1, w2" in finding.text
+
+
+def test_members_that_have_always_been_alike_are_let_be() -> None:
+    desired = cluster()
+    facts = observed(desired, members=("cp1", "cp2", "cp3", "w1"))
+    hosts = {
+        name: replace(found, machine_id="same") if name in {"cp1", "cp2"} else found
+        for name, found in facts.hosts.items()
+    }
+    assert preflight(desired, replace(facts, hosts=hosts)) == ()
+    hosts["w2"] = replace(hosts["w2"], machine_id="same")
+    (finding,) = preflight(desired, replace(facts, hosts=hosts))
+    assert "cp1, cp2, w2" in finding.text
+    assert preflight(desired, replace(facts, hosts=hosts), limit=("w1",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "said"),
+    [("2.1.4", "2.1.9", True), ("2.1", "2.1.9", False), ("2.1.9-0ubuntu1", "2.1.9", False)],
+)
+def test_a_containerd_that_is_there_already_stays(wanted: str, there: str, *, said: bool) -> None:
+    desired = cluster(1, 0)
+    desired = replace(desired, runtime=replace(desired.runtime, version=wanted))
+    facts = observed(desired)
+    found = preflight(
+        desired,
+        replace(facts, hosts={"cp1": replace(facts.hosts["cp1"], container_runtime=there)}),
+    )
+    assert [(one.check, one.severity) for one in found] == [("containerd-version", WARNING)] * said
+
+
+class TestEtcd:
+    """A control plane joins an etcd that is whole, whatever its own last try left in there."""
+
+    def joined(self, **changed: object) -> ClusterFacts:
+        """cp1 and cp2 have joined, and cp2's member is another one."""
+        facts = observed(cluster(), members=("cp1", "cp2", "w1"))
+        assert facts.etcd is not None
+        first, second = facts.etcd.members
+        second = replace(second, **changed)  # type: ignore[arg-type]  # by name
+        return replace(facts, etcd=replace(facts.etcd, members=(first, second)))
+
+    def test_a_whole_one_is(self) -> None:
+        assert preflight(cluster(), self.joined()) == ()
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"healthy": False}, "etcd member cp2 is not healthy"),
+            ({"learner": True}, "etcd member cp2 is a learner"),
+            ({"name": "cp9"}, "etcd member cp9 belongs to no control plane"),
+        ],
+    )
+    def test_another_is_not(self, changed: dict[str, object], said: str) -> None:
+        (finding,) = preflight(cluster(), self.joined(**changed))
+        assert (finding.check, finding.severity) == ("etcd", BLOCKING)
+        assert said in finding.text
+        assert "invoke status" in finding.cure
+
+    def test_one_that_does_not_answer_is_not(self) -> None:
+        silent = replace(self.joined(), etcd=None, etcd_error="no leader")
+        (finding,) = preflight(cluster(), silent)
+        assert "it does not answer: no leader" in finding.text
+
+    def test_a_control_plane_out_of_reach_counts(self) -> None:
+        facts = self.joined(healthy=False)
+        hosts = {name: found for name, found in facts.hosts.items() if name != "cp2"}
+        gone = {"cp2": Unreachable(host="cp2", reason="cp2: no route", hint="")}
+        facts = replace(facts, hosts=hosts, unreachable=gone)
+        (finding,) = preflight(cluster(), facts, limit=("cp3",))
+        assert "etcd member cp2 is not healthy" in finding.text
+
+    @pytest.mark.parametrize("name", ["cp3", ""])
+    def test_what_its_own_last_try_left_does_not_count(self, name: str) -> None:
+        facts = self.joined()
+        assert facts.etcd is not None
+        own = replace(
+            facts.etcd.members[1],
+            name=name,
+            peer_urls=("https://10.0.0.13:2380",),
+            learner=True,
+            healthy=False,
+        )
+        etcd = replace(facts.etcd, members=(*facts.etcd.members, own))
+        half = replace(facts.hosts["cp3"], unfinished="join")
+        facts = replace(facts, etcd=etcd, hosts={**facts.hosts, "cp3": half})
+        assert preflight(cluster(), facts) == ()
+
+    def test_a_worker_joins_all_the_same(self) -> None:
+        facts = self.joined(healthy=False)
+        assert preflight(cluster(), facts, limit=("w2",)) == ()
 
 
 def test_an_unreachable_host_is_a_finding_with_its_hint() -> None:
