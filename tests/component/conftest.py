@@ -14,6 +14,7 @@ import pytest
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from kubeops.model.desired import Host, HostKeys, Role, Ssh
+from kubeops.transport.base import Command, Result, Runner
 from kubeops.transport.ssh import SshTransport
 from kubeops.transport.ssh_config import SshConfig
 from kubeops.transport.ssh_session import Patience
@@ -205,3 +206,11 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
                 assert predicate()
 
     return wait
+
+
+def run(runner: Runner, *argv: str, timeout: float = 30, stdin: bytes | None = None) -> Result:
+    return runner.run(Command(argv=argv, timeout=timeout, stdin=stdin))
+
+
+def logins(server: Sshd) -> int:
+    return server.log.count("Accepted publickey for root")
