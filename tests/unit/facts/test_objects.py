@@ -15,7 +15,7 @@ from kubeops.transport.fake import FakeRunner
 OBJECTS: list[dict[str, Any]] = [
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{index}"}, "data": data}
     for index, data in enumerate(
-        ({"a": "]} , {"}, {"b": "ünïcode \\ \" text"}, {"long": "x" * 5000}, {"c": "items: ["})
+        ({"a": "]} , {"}, {"b": 'ünïcode \\ " text'}, {"long": "x" * 5000}, {"c": "items: ["})
     )
 ]
 
@@ -88,7 +88,9 @@ def test_a_list_that_was_cut_off_is_no_list(cut: int) -> None:
         read(Piecewise(output[:end], 64))
 
 
-@pytest.mark.parametrize("output", [b"No resources found, and " * 20, b'{"apiVersion":"v1","items":[1]}'])
+@pytest.mark.parametrize(
+    "output", [b"No resources found, and " * 20, b'{"apiVersion":"v1","items":[1]}']
+)
 def test_something_else_is_no_list(output: bytes) -> None:
     with pytest.raises(FactsError, match="cannot be understood: (it begins|among its items)"):
         read(Piecewise(output, 64))
@@ -102,7 +104,9 @@ def test_a_refusal_is_said_even_after_output() -> None:
 def test_types_are_named_once() -> None:
     fake = FakeRunner("cp1")
     kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
-    fake.on((*kubectl, "api-resources", "--verbs=list", "-o", "name"), stdout="pods\nsecrets\npods\n")
+    fake.on(
+        (*kubectl, "api-resources", "--verbs=list", "-o", "name"), stdout="pods\nsecrets\npods\n"
+    )
     assert resource_types(fake) == ("pods", "secrets")
 
 
