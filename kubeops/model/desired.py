@@ -184,7 +184,7 @@ class Cluster:
         endpoint: `host:port` that clients and nodes use for the API; with one control plane and no
             endpoint given it is that host's own address.
         package_repository: URL with `{minor}` in it, filled per minor release.
-        addons: known names (`metrics-server`, `ingress-nginx`), absolute paths or URLs of manifests.
+        addons: known names (`metrics-server`, `ingress-nginx`), paths or URLs of manifests.
         image_repository: registry and path the control plane's images come from.
         source: the file this was loaded from.
         warnings: what is allowed but unwise, one line each.

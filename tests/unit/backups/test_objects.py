@@ -130,8 +130,31 @@ def test_yaml_is_the_same_whatever_the_order() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["y", "N", "yes", "on", "~", "null", "1e3", "0o17", "0x1f", "1_000", "12:30", ".5", "+1", "-"]
-    + ["2026-11-21", "", " lead", "a: b", "# no", "line\nline\n", "line\n\n\n", "tab\there", "ü"],
+    [
+        "y",
+        "N",
+        "yes",
+        "on",
+        "~",
+        "null",
+        "1e3",
+        "0o17",
+        "0x1f",
+        "1_000",
+        "12:30",
+        ".5",
+        "+1",
+        "-",
+        "2026-11-21",
+        "",
+        " lead",
+        "a: b",
+        "# no",
+        "line\nline\n",
+        "line\n\n\n",
+        "tab\there",
+        "ü",
+    ],
 )
 def test_texts_stay_texts(text: str) -> None:
     written = objects.to_yaml({"value": text}).decode()

@@ -1,6 +1,7 @@
 """Kubectl's lists, in pieces of any size."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,8 +68,6 @@ def test_a_list_without_line_breaks_is_read_too() -> None:
 
 def test_only_one_object_is_held_at_a_time() -> None:
     """What was handed over is not kept: the text that is left never grows beyond one object."""
-    import tracemalloc
-
     many = listed([OBJECTS[2]] * 4000)
     runner = Piecewise(many, 1 << 16)
     tracemalloc.start()
@@ -84,7 +83,7 @@ def test_only_one_object_is_held_at_a_time() -> None:
 def test_a_list_that_was_cut_off_is_no_list(cut: int) -> None:
     output = listed(OBJECTS[:2])
     end = output.rindex(b"]") if cut < 0 else min(cut, output.rindex(b"]"))
-    with pytest.raises(FactsError, match="kubectl get configmaps.*in the middle"):
+    with pytest.raises(FactsError, match=r"kubectl get configmaps.*in the middle"):
         read(Piecewise(output[:end], 64))
 
 
@@ -92,7 +91,7 @@ def test_a_list_that_was_cut_off_is_no_list(cut: int) -> None:
     "output", [b"No resources found, and " * 20, b'{"apiVersion":"v1","items":[1]}']
 )
 def test_something_else_is_no_list(output: bytes) -> None:
-    with pytest.raises(FactsError, match="cannot be understood: (it begins|among its items)"):
+    with pytest.raises(FactsError, match=r"cannot be understood: (it begins|among its items)"):
         read(Piecewise(output, 64))
 
 

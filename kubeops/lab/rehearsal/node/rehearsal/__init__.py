@@ -1,1 +1,1 @@
-"""Stand-ins for the programs of a Kubernetes node: real files, real texts, real etcd, no containers."""
+"""Stand-ins for the programs of a node: real files, real texts, real etcd, no containers."""
