@@ -61,7 +61,7 @@ def status(call: Invocation) -> Report:
 
 @command("kubeconfig", INVENTORY, OUTPUT, JSON, VERBOSE)
 def kubeconfig(call: Invocation, *, output: str | None) -> Report:
-    """Fetch the administrator's kubeconfig and merge it, as a context named after the cluster."""
+    """Fetch the administrator's kubeconfig, merge it and make it the current context."""
     from kubeops.ops.kubeconfig import fetch, write
     from kubeops.ops.session import open_session
 
@@ -72,7 +72,7 @@ def kubeconfig(call: Invocation, *, output: str | None) -> Report:
         write(fetch(session), path)
     return Report(
         data={"path": path, "context": cluster.name},
-        text=f"context {cluster.name} is in {path}",
+        text=f"context {cluster.name} is in {path}, and is its current context now",
     )
 
 

@@ -71,7 +71,7 @@ def _configured(
 
 def _check(_action: object, context: StepContext) -> Check:
     state = kubeadm_state(context)
-    return DONE if state.is_node and not state.running else NEEDED
+    return DONE if state.is_node and state.pid is None else NEEDED
 
 
 def _clear_unfinished(state: KubeadmState, context: StepContext) -> None:
@@ -159,9 +159,8 @@ def _control_plane_gate(context: StepContext, via: str) -> Gate:
     return Gate(name=f"the control plane of {context.host}", look=look, timeout=READY_TIMEOUT)
 
 
-def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str, str | None]:
-    """Make a token (and upload the certificates under a fresh key) on `via`; return them."""
-    token, key = new_token(), new_certificate_key()
+def _invite(context: StepContext, *, via: str, token: str, key: str, certificates: bool) -> None:
+    """Make `token` known on `via`, and upload the certificates under `key` if they are needed."""
     host = context.desired.host(via)
     action = init_cluster(context.desired, host)
     config = _init_config(action, context.desired, host, token=token, key=key)
@@ -183,7 +182,6 @@ def _invite(context: StepContext, *, via: str, certificates: bool) -> tuple[str,
         runner.run(
             _configured(_PIPED, *argv, config=config, secrets=(token, key), timeout=120)
         ).must()
-    return token, key if certificates else None
 
 
 def _join(
@@ -198,11 +196,12 @@ def _join(
     if state.unfinished is not None:
         via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
     _clear_unfinished(state, context)
-    token, key = _invite(context, via=action.via, certificates=control_plane)
-    authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
+    token, key = new_token(), new_certificate_key()
     host = context.desired.host(context.host)
-    context.progress("kubeadm join")
     try:
+        _invite(context, via=action.via, token=token, key=key, certificates=control_plane)
+        authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
+        context.progress("kubeadm join")
         context.run(
             _configured(
                 _MARKED,
@@ -217,9 +216,9 @@ def _join(
                     node=host.name,
                     address=action.address,
                     taints=_taints(host),
-                    certificate_key=key,
+                    certificate_key=key if control_plane else None,
                 ),
-                secrets=(token,) if key is None else (token, key),
+                secrets=(token, key) if control_plane else (token,),
                 timeout=JOIN_TIMEOUT,
             )
         )

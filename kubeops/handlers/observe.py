@@ -14,7 +14,9 @@ IDLE_TIMEOUT = 900
 
 _KUBEADM_STATE = """
 for comm in /proc/[0-9]*/comm; do
-  if read -r program 2>/dev/null <"$comm" && [ "$program" = kubeadm ]; then echo running; break; fi
+  if read -r program 2>/dev/null <"$comm" && [ "$program" = kubeadm ]; then
+    process=${comm%/comm}; echo "running=${process#/proc/}"; break
+  fi
 done
 if [ -e /etc/kubernetes/kubelet.conf ]; then echo joined; fi
 if [ -e /var/lib/kubeops/unfinished ]; then
@@ -41,12 +43,12 @@ class KubeadmState:
     """How far kubeadm is with a host.
 
     Attributes:
-        running: one is at work right now.
+        pid: of the one at work right now; None when there is none.
         joined: the host has a kubelet.conf.
         unfinished: what kubeops began there and did not end; None when nothing.
     """
 
-    running: bool
+    pid: int | None
     joined: bool
     unfinished: str | None
 
@@ -61,7 +63,7 @@ def kubeadm_state(context: StepContext) -> KubeadmState:
     told = context.run(shell(_KUBEADM_STATE)).stdout
     words = dict(line.partition("=")[::2] for line in told.splitlines())
     return KubeadmState(
-        running="running" in words,
+        pid=int(words["running"]) if "running" in words else None,
         joined="joined" in words,
         unfinished=words.get("unfinished"),
     )
@@ -79,10 +81,10 @@ def settled(context: StepContext) -> KubeadmState:
 
     def look() -> Reading:
         found.append(kubeadm_state(context))
-        busy = found[-1].running
-        return Reading(ok=not busy, text="it is still at work" if busy else "it has ended")
+        pid = found[-1].pid
+        return Reading(ok=pid is None, text=_at_work(context.host, pid) if pid else "it has ended")
 
-    if found[-1].running:
+    if found[-1].pid is not None:
         wait_until(
             Gate(
                 name="the kubeadm of an earlier run", look=look, timeout=IDLE_TIMEOUT, successes=1
@@ -91,6 +93,11 @@ def settled(context: StepContext) -> KubeadmState:
             progress=context.progress,
         )
     return found[-1]
+
+
+def _at_work(host: str, pid: int) -> str:
+    """Say that a kubeadm is at work, and how who has waited enough ends it."""
+    return f"it is still at work on {host}; if it hangs, end it there: sudo kill {pid}"
 
 
 def via_control_plane(context: StepContext) -> StepContext:
@@ -136,7 +143,10 @@ def etcd_facts(context: StepContext, *, via: str) -> EtcdFacts:
     """
     etcd = gather_etcd(via, context.transport)
     if isinstance(etcd, str):
-        raise StepError(f"etcd does not answer on {via}: {etcd}")
+        raise StepError(
+            f"etcd does not answer on {via}: {etcd}",
+            hint=f"See what its container says, on {via}: crictl ps --all --name etcd",
+        )
     return etcd
 
 

@@ -104,7 +104,6 @@ class ConfigureBridge:
     """Write the bridge CNI configuration of this node and routes to the other nodes' pods."""
 
     node: str
-    pods: str
     via: str
 
 

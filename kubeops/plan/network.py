@@ -85,7 +85,7 @@ def network_lanes(
         manifests: what is applied, in this order.
     """
     lanes = (
-        tuple(_bridge_lane(host, desired, via) for host in hosts)
+        tuple(_bridge_lane(host, via) for host in hosts)
         if desired.cni.name == "bridge" and not all(_bridged(host, facts) for host in hosts)
         else ()
     )
@@ -105,12 +105,12 @@ def network_lanes(
     return (*lanes, Lane(name="manifests", steps=steps))
 
 
-def _bridge_lane(host: Host, desired: Cluster, via: str) -> Lane:
+def _bridge_lane(host: Host, via: str) -> Lane:
     step = Step(
         id=f"/network/{host.name}/bridge",
         host=host.name,
         title="configure the bridge and routes to pods",
-        action=ConfigureBridge(node=host.name, pods=str(desired.networks.pods), via=via),
+        action=ConfigureBridge(node=host.name, via=via),
     )
     return Lane(name=host.name, steps=(step,))
 

@@ -121,6 +121,10 @@ def secrets_of(bench: Bench) -> set[str]:
     }
 
 
+def token_of(bench: Bench) -> str:
+    return next(secret for secret in secrets_of(bench) if "." in secret)
+
+
 def assert_secret(bench: Bench) -> None:
     """No command line shows a secret, and every command that carries some knows them."""
     secrets = secrets_of(bench)
@@ -144,7 +148,7 @@ class TestInit:
 
         INIT_CLUSTER.apply(action, bench.context("cp1"))
 
-        token = next(secret for secret in secrets_of(bench) if "." in secret)
+        token = token_of(bench)
         assert bench.done("cp1") == [
             INIT,
             f"kubeadm token delete {token[:6]}",
@@ -238,7 +242,10 @@ class TestInit:
         INIT_CLUSTER.apply(action, bench.context("cp1"))
 
         assert bench.done("cp1") == []
-        assert "waiting for the kubeadm of an earlier run: it is still at work" in bench.said
+        assert (
+            "waiting for the kubeadm of an earlier run: it is still at work on cp1; "
+            "if it hangs, end it there: sudo kill 4711"
+        ) in bench.said
 
     def test_a_kubeadm_that_hangs_is_not_joined_by_a_second_one(self, bench: Bench) -> None:
         bench.hosts["cp1"] = [replace(bench.prepared("cp1"), kubeadm_running=True)]
@@ -275,7 +282,7 @@ class TestJoin:
 
         JOIN_CONTROL_PLANE.apply(CONTROL_PLANE, bench.context("cp2"))
 
-        token = next(secret for secret in secrets_of(bench) if "." in secret)
+        token = token_of(bench)
         assert bench.done("cp1") == [
             "piped kubeadm token create --config /dev/stdin",
             UPLOAD,
@@ -431,6 +438,17 @@ class TestJoin:
         assert "[ERROR CRI]" in raised.value.output
         assert bench.done("cp1")[-1].startswith("kubeadm token delete ")
 
+    def test_the_token_goes_when_the_certificates_cannot_be_uploaded(self, bench: Bench) -> None:
+        joinable(bench, "cp2")
+        via = bench.runner("cp1")
+        via._answers.clear()
+        via.on(script(_PIPED), times=1)
+        via.on(script(_PIPED), status=1, stderr="etcdserver: request timed out")
+        via.on(("kubeadm", "token", "delete"))
+        with pytest.raises(CommandError, match="cp1"):
+            JOIN_CONTROL_PLANE.apply(CONTROL_PLANE, bench.context("cp2"))
+        assert bench.done("cp1")[-2:] == [UPLOAD, f"kubeadm token delete {token_of(bench)[:6]}"]
+
     def test_a_token_that_cannot_be_deleted_hides_nothing(self, bench: Bench) -> None:
         joinable(bench, "w1")
         via = bench.runner("cp1")
@@ -451,6 +469,7 @@ class TestJoin:
         via._answers.clear()
         via.on(("kubectl",))
         via.on(script(_PIPED), status=1, stderr=f'a token "{token}" already exists')
+        via.on(("kubeadm", "token", "delete"))
         with pytest.raises(CommandError) as raised:
             JOIN_WORKER.apply(WORKER, bench.context("w1"))
         assert raised.value.output == f'a token "{MASK}" already exists'

@@ -15,7 +15,7 @@ from kubeops.transport.fake import checking, writing
 from tests.unit.handlers.values import Bench, check, put
 from tests.unit.plan.values import observed
 
-BRIDGE = ConfigureBridge(node="w1", pods="10.244.0.0/16", via="cp1")
+BRIDGE = ConfigureBridge(node="w1", via="cp1")
 CONFLIST = "/etc/cni/net.d/10-kubeops-bridge.conflist"
 UNIT = "/etc/systemd/system/kubeops-pod-routes.service"
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"

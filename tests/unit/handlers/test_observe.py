@@ -17,8 +17,9 @@ def test_a_host_that_is_not_reached_is_no_answer(bench: Bench) -> None:
 
 def test_an_etcd_that_does_not_answer_is_named(bench: Bench) -> None:
     bench.clusters["cp2"] = [observed(bench.desired)]
-    with pytest.raises(StepError, match="etcd does not answer on cp2"):
+    with pytest.raises(StepError, match="etcd does not answer on cp2") as raised:
         etcd_facts(bench.context("cp1"), via="cp2")
+    assert raised.value.hint.endswith("on cp2: crictl ps --all --name etcd")
 
 
 @pytest.mark.parametrize("text", ["", "not JSON", "{}", '{"items": [{"kind": "Node"}]}'])
@@ -31,9 +32,12 @@ def test_nodes_that_cannot_be_understood_are_a_surprise(bench: Bench, text: str)
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("", KubeadmState(running=False, joined=False, unfinished=None)),
-        ("joined\n", KubeadmState(running=False, joined=True, unfinished=None)),
-        ("running\nunfinished=init\n", KubeadmState(running=True, joined=False, unfinished="init")),
+        ("", KubeadmState(pid=None, joined=False, unfinished=None)),
+        ("joined\n", KubeadmState(pid=None, joined=True, unfinished=None)),
+        (
+            "running=4711\nunfinished=init\n",
+            KubeadmState(pid=4711, joined=False, unfinished="init"),
+        ),
     ],
 )
 def test_one_question_tells_how_far_kubeadm_is(
@@ -44,6 +48,6 @@ def test_one_question_tells_how_far_kubeadm_is(
 
 
 def test_a_host_is_a_node_when_nothing_is_unfinished() -> None:
-    assert KubeadmState(running=False, joined=True, unfinished=None).is_node
-    assert not KubeadmState(running=False, joined=True, unfinished="join").is_node
-    assert not KubeadmState(running=False, joined=False, unfinished=None).is_node
+    assert KubeadmState(pid=None, joined=True, unfinished=None).is_node
+    assert not KubeadmState(pid=None, joined=True, unfinished="join").is_node
+    assert not KubeadmState(pid=None, joined=False, unfinished=None).is_node

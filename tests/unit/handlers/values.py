@@ -110,7 +110,7 @@ class Bench:
         found = self.see_host(context.host)
         assert isinstance(found, HostFacts)
         return KubeadmState(
-            running=found.kubeadm_running,
+            pid=4711 if found.kubeadm_running else None,
             joined=found.kubelet_server is not None,
             unfinished=found.unfinished,
         )

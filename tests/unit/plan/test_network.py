@@ -65,7 +65,7 @@ def test_one_node_without_its_files_has_all_nodes_looked_at() -> None:
     hosts = {**facts.hosts, "w2": replace(facts.hosts["w2"], files={})}
     found = lanes(replace(facts, hosts=hosts))
     assert [lane.steps[0].id for lane in found] == [f"/network/{name}/bridge" for name in ALL]
-    assert found[1].steps[0].action == ConfigureBridge(node="w1", pods="10.244.0.0/16", via="cp1")
+    assert found[1].steps[0].action == ConfigureBridge(node="w1", via="cp1")
 
 
 def test_a_new_node_changes_the_routes_of_all() -> None:
