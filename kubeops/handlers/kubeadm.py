@@ -66,6 +66,7 @@ def _configured(
         stdin=config.encode(),
         secrets=secrets,
         timeout=timeout,
+        expendable=script == _MARKED,  # the mark has the next run begin anew
     )
 
 

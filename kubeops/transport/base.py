@@ -22,6 +22,8 @@ class Command:
         timeout: seconds after which the program is ended on the host.
         secrets: texts that are masked wherever the command or its output is shown.
         shows: what people are shown in place of argv: the program that a script is there to run.
+        expendable: when nobody waits for its end any more it is ended on the host; for what loses
+            nothing by that, because it is begun anew when it is needed again.
     """
 
     argv: tuple[str, ...]
@@ -30,6 +32,7 @@ class Command:
     timeout: float = 60.0
     secrets: tuple[str, ...] = field(default=(), repr=False)
     shows: tuple[str, ...] = ()
+    expendable: bool = False
 
     @property
     def shown(self) -> str:
@@ -119,5 +122,5 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; expendable commands that still run are ended on their hosts."""
         ...

@@ -4,13 +4,15 @@ Fabric connects; commands run on Paramiko channels of that connection. Fabric's 
 decode the streams, copy them, and start three threads for each command.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kubeops.errors import AuthenticationError, UnknownOutcomeError
+from kubeops.errors import AuthenticationError, TransportError, UnknownOutcomeError
 from kubeops.model.desired import Host
 from kubeops.transport import wire
 from kubeops.transport.base import Command, Result
@@ -21,6 +23,8 @@ from kubeops.transport.ssh_session import Patience, Session
 _CONNECTING_AT_ONCE = 16
 _CHANNELS = 8
 """Commands at once on one connection: below sshd's usual MaxSessions of 10."""
+_END_TIMEOUT = 5.0
+"""Seconds the hosts are given to end what still runs there when the connections are closed."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class SshRunner:
         self._channels = threading.BoundedSemaphore(_CHANNELS)
         self._lock = threading.Lock()
         self._proven: _Sudo | None = None
+        self._expendable: dict[str, _Sudo] = {}
+        """The expendable commands under way, by their marks."""
 
     @property
     def host(self) -> str:
@@ -86,11 +92,37 @@ class SshRunner:
             raise self._sudo_refused(refusal)
         return result
 
+    def expendable(self) -> dict[str, _Sudo]:
+        """Return the expendable commands that still run, by their marks."""
+        with self._lock:
+            return dict(self._expendable)
+
+    def end(self) -> None:
+        """End on the host the expendable commands that still run there, if it can be done now."""
+        for mark, sudo in self.expendable().items():
+            # Nobody is there any more to be told, and the next run finds out for itself.
+            with suppress(TransportError, UnknownOutcomeError):
+                self._execute(wire.ending(mark, timeout=_END_TIMEOUT), sudo, lambda _piece: None)
+
     def _execute(self, command: Command, sudo: _Sudo, write: Callable[[bytes], object]) -> Result:
+        if not command.expendable:
+            return self._exchange(command, sudo, write)
+        mark = secrets.token_hex(8)
+        with self._lock:
+            self._expendable[mark] = sudo
+        try:
+            return self._exchange(command, sudo, write, mark=mark)
+        finally:
+            with self._lock:
+                del self._expendable[mark]
+
+    def _exchange(
+        self, command: Command, sudo: _Sudo, write: Callable[[bytes], object], *, mark: str = ""
+    ) -> Result:
         exchange = Exchange(
             host=self.host,
             command=command,
-            line=wire.line(command, sudo=sudo.argv),
+            line=wire.line(command, sudo=sudo.argv, mark=mark),
             stdin=sudo.stdin + (command.stdin or b""),
             write=write,
         )
@@ -195,9 +227,22 @@ class SshTransport:
         return self._runners[host]
 
     def close(self) -> None:
-        """Close every connection, those through jump hosts first."""
+        """End what is expendable and still runs; close every connection, jump hosts' last."""
+        self._end_expendable()
         for session in (*self._sessions.values(), *reversed(self._jumps.values())):
             session.close()
+
+    def _end_expendable(self) -> None:
+        ending = [
+            threading.Thread(target=runner.end, daemon=True)
+            for runner in self._runners.values()
+            if runner.expendable()
+        ]
+        for thread in ending:
+            thread.start()
+        deadline = time.monotonic() + _END_TIMEOUT
+        for thread in ending:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _session_of(self, host: Host) -> Session:
         return self._session(host.name, lambda: self._config.target(host))

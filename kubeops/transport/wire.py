@@ -27,16 +27,34 @@ _SUDO_REFUSES = (
 )
 
 
-def line(command: Command, *, sudo: tuple[str, ...] = ()) -> str:
+MARK = "KUBEOPS_COMMAND"
+"""The variable in the environment of a command that can be ended by `ending`."""
+
+# The `timeout` around a command passes the end on to all it started.
+_END = """
+grep -lzx "$1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do
+  if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = timeout ]; then kill "$pid"; fi
+done
+"""
+
+
+def ending(mark: str, *, timeout: float) -> Command:
+    """Return the command that ends the one whose line has `mark`."""
+    return Command(argv=("sh", "-euc", _END, "kubeops", f"{MARK}={mark}"), timeout=timeout)
+
+
+def line(command: Command, *, sudo: tuple[str, ...] = (), mark: str = "") -> str:
     """Return what the login shell of the host is given to run `command`.
 
     `sudo` is the argv that makes root of the login user; empty when nothing has to. The program is
-    ended on the host, with all it started, after `command.timeout` seconds.
+    ended on the host, with all it started, after `command.timeout` seconds, or by `ending` when it
+    was given a `mark`.
     """
     # Twice the locale: sudo's own messages are read, and sudo starts the program with a new
     # environment.
     root = (*sudo, *_LOCALE) if sudo else ()
-    limit = ("timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
+    marked = ("env", f"{MARK}={mark}") if mark else ()
+    limit = (*marked, "timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
     return shlex.join((*_STATUS, *_LOCALE, *root, *limit, *command.argv))
 
 

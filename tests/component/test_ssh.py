@@ -1,10 +1,12 @@
 """The transport against real OpenSSH servers."""
 
 import os
+import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from kubeops.model.file import File
 from kubeops.transport import files
 from kubeops.transport.base import Command
 from kubeops.transport.pool import each
-from kubeops.transport.ssh import SshRunner
+from kubeops.transport.ssh import SshRunner, SshTransport
 from kubeops.transport.ssh_session import Patience, Session
 from tests.component.conftest import Site, keygen, logins, public, run
 
@@ -154,6 +156,54 @@ def test_the_limit_ends_the_command_on_the_host(
     assert caught.value.host == "cp1"
     eventually(lambda: not alive(tmp_path / "pid"))
     assert run(runner, "true").ok
+
+
+def said(pidfile: Path) -> bool:
+    return pidfile.exists() and pidfile.read_text().endswith("\n")
+
+
+def closed_while_running(
+    transport: SshTransport, command: Command, started: Callable[[], bool], eventually: Wait
+) -> None:
+    def give_up() -> None:
+        with suppress(UnknownOutcomeError):
+            transport.runner("cp1").run(command)
+
+    waiting = threading.Thread(target=give_up)
+    waiting.start()
+    eventually(started)
+    transport.close()
+    waiting.join(30)
+
+
+@pytest.mark.parametrize("expendable", [True, False])
+def test_closing_ends_on_the_host_what_is_expendable(
+    site: Site, tmp_path: Path, eventually: Wait, *, expendable: bool
+) -> None:
+    transport = site.transport(site.server())
+    pidfile = tmp_path / "pid"
+    script = 'echo $$ >"$0"; sleep 5 & wait; sleep 5'
+    command = Command(argv=("sh", "-c", script, str(pidfile)), expendable=expendable)
+    closed_while_running(transport, command, lambda: said(pidfile), eventually)
+    if expendable:
+        eventually(lambda: not alive(pidfile))
+    else:
+        assert alive(pidfile)
+        os.kill(int(pidfile.read_text()), signal.SIGKILL)
+
+
+def test_closing_does_not_wait_for_a_host_that_is_silent(
+    site: Site, tmp_path: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubeops.transport.ssh._END_TIMEOUT", 0.2)
+    monkeypatch.setattr("kubeops.transport.wire._END", "sleep 5")
+    transport = site.transport(site.server())
+    pidfile = tmp_path / "pid"
+    script = 'echo $$ >"$0"; sleep 5'
+    command = Command(argv=("sh", "-c", script, str(pidfile)), expendable=True)
+    closed_while_running(transport, command, lambda: said(pidfile), eventually)
+    assert alive(pidfile)
+    os.kill(int(pidfile.read_text()), signal.SIGKILL)
 
 
 def test_a_status_that_only_looks_like_the_limit(site: Site) -> None:

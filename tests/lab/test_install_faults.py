@@ -1,3 +1,4 @@
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ from tests.lab.verbs import (
     Operator,
     becomes_true,
     cleared,
-    end_kubeadm,
     is_whole,
     members,
     order,
@@ -30,6 +30,7 @@ import fcntl, signal
 file = open("/var/lib/dpkg/lock-frontend", "w")
 fcntl.lockf(file, fcntl.LOCK_EX)
 signal.pause()'"""
+AT_WORK = "cat /proc/[0-9]*/comm | grep -qx kubeadm"
 NO_WAY_OUT = "/etc/apt/apt.conf.d/99no-way-out"
 
 
@@ -156,6 +157,7 @@ def test_a_kubeadm_that_hangs_is_given_up_with_two_interruptions(bare: Operator,
     order(ssh, bare.lab, "w1", Fault(command="kubeadm join", kind="hang"))
     with bare.installing() as running:
         running.reaches("/workers/w1/join", "step-waiting", "kubeadm join")
+        becomes_true("kubeadm to be at work", lambda: ssh(bare.lab, "w1", AT_WORK).ok)
         running.signal(signal.SIGINT)
         becomes_true("the first to be noticed", lambda: "no further step starts" in running.said())
         assert running.is_running
@@ -163,9 +165,24 @@ def test_a_kubeadm_that_hangs_is_given_up_with_two_interruptions(bare: Operator,
         ended = running.ended().must(130)
     assert "/workers/w1/join" in ended.words
     assert "invoke install" in ended.words
+    becomes_true("kubeadm to be ended", lambda: not ssh(bare.lab, "w1", AT_WORK).ok)
+    assert "the kubeadm of an earlier run" not in bare.install().must().words
+    is_whole(bare.json("status"), bare.lab)
+
+
+def test_a_kubeadm_that_hangs_after_its_run_was_killed_is_ended_as_told(
+    bare: Operator, ssh: Ssh
+) -> None:
+    order(ssh, bare.lab, "w1", Fault(command="kubeadm join", kind="hang"))
+    with bare.installing() as running:
+        running.reaches("/workers/w1/join", "step-waiting", "kubeadm join")
+        becomes_true("kubeadm to be at work", lambda: ssh(bare.lab, "w1", AT_WORK).ok)
+        running.killed()
     with bare.installing() as running:
         running.reaches("/workers/w1/join", "step-waiting", "the kubeadm of an earlier run")
-        end_kubeadm(ssh, bare.lab, "w1")
+        told = re.search(r"still at work on w1; .* end it there: (sudo kill \d+)", running.said())
+        assert told
+        ssh(bare.lab, "w1", told[1]).must()
         running.ended().must()
     is_whole(bare.json("status"), bare.lab)
 

@@ -344,6 +344,12 @@ class TestJoin:
         assert len(command.secrets) == 1
         assert_secret(bench)
 
+    def test_a_join_is_given_up_with_the_run_and_an_invitation_is_not(self, bench: Bench) -> None:
+        joinable(bench, "cp2")
+        JOIN_CONTROL_PLANE.apply(CONTROL_PLANE, bench.context("cp2"))
+        assert given(bench, "cp2", _MARKED).expendable
+        assert not any(command.expendable for command in bench.runner("cp1").commands)
+
     def test_every_join_has_secrets_of_its_own(self, bench: Bench) -> None:
         for name in ("w1", "w2"):
             joinable(bench, name)

@@ -27,6 +27,13 @@ def test_sudo_stands_around_the_limit_so_that_it_may_end_what_root_started() -> 
     assert line == f"{STATUS} sudo -n -- env LC_ALL=C timeout --kill-after=10 2.500 id"
 
 
+def test_a_mark_is_in_the_environment_of_the_limit_that_ends_it_all() -> None:
+    line = wire.line(Command(argv=("id",)), sudo=("sudo", "--"), mark="m1")
+    limit = "env KUBEOPS_COMMAND=m1 timeout --kill-after=10 60 id"
+    assert line == f"{STATUS} sudo -- env LC_ALL=C {limit}"
+    assert wire.ending("m1", timeout=5).argv[-1] == "KUBEOPS_COMMAND=m1"
+
+
 def test_neither_input_nor_secrets_are_on_the_line() -> None:
     command = Command(argv=("tee",), stdin=b"hunter2", secrets=("hunter2",))
     assert "hunter2" not in wire.line(command)
