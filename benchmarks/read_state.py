@@ -1,12 +1,14 @@
 """Reading the state of 30 hosts: kubeops, Ansible, pyinfra and plain OpenSSH.
 
-    python -m benchmarks.read_state [--hosts N] [--rounds N] [--keep]
+    python -m benchmarks.read_state [--hosts N] [--rounds N] [--pam] [--keep]
 
 The hosts are the nodes of a lab on this machine, booted for this and taken down afterwards: real
 sshd, real sudo, host keys checked strictly by everybody, login as a user who becomes root by sudo.
-They share this machine's processors with the contenders, so that the time also holds what the hosts
-spend. Each user's service manager is kept running on the nodes, or whoever comes first after a
-pause would pay for its start.
+
+The nodes share this machine's processors with the contenders, where real hosts have their own. The
+largest part of what a node spends is the same for everybody and nobody's doing: PAM opening a
+session with systemd for every login. It is left out (`UsePAM no`); with `--pam` it is kept, and the
+login user's service manager is kept running, or whoever comes first would pay for its start.
 
 kubeops reads everything that `status` reads. The others read five things of it, by the same
 commands: the system, the memory, the packages, the services, the listening ports. Ansible runs
@@ -38,6 +40,13 @@ COMMANDS = (
 SCRIPT = "\n".join(f"{command} || true" for command in COMMANDS)
 GOALS = {"Ansible, five commands": 5.0, "pyinfra, five commands": 1.5}
 _USER = "ops"
+_KEEP_MANAGER = f"sudo -n loginctl enable-linger {_USER}"
+# Without PAM sshd itself refuses users whose password is locked, which `*` is not.
+_NO_SESSIONS = (
+    f"sudo -n usermod -p '*' {_USER} && "
+    "echo UsePAM no | sudo -n tee /etc/ssh/sshd_config.d/00-benchmark.conf >/dev/null && "
+    "sudo -n systemctl reload ssh"
+)
 
 
 def main() -> None:
@@ -45,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--hosts", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pam", action="store_true", help="logins open a session with systemd")
     parser.add_argument("--keep", action="store_true", help="leave the lab as it is")
     parser.add_argument("--lab", default="readstate", help="the lab's name")
     arguments = parser.parse_args()
@@ -59,7 +69,7 @@ def main() -> None:
     try:
         with TemporaryDirectory() as directory:
             contenders = _contenders(lab, tools=tools, directory=Path(directory))
-            _keep_user_managers(lab)
+            _on_every_node(lab, _KEEP_MANAGER if arguments.pam else _NO_SESSIONS)
             measured = harness.compare(contenders, rounds=arguments.rounds)
     finally:
         if not arguments.keep:
@@ -170,13 +180,9 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _keep_user_managers(lab: Lab) -> None:
-    """Keep the login user's service manager running on every node, logged in or not."""
+def _on_every_node(lab: Lab, command: str) -> None:
     for node in lab.nodes:
-        subprocess.run(
-            ("ssh", *_ssh_options(lab), node.address, f"sudo -n loginctl enable-linger {_USER}"),
-            check=True,
-        )
+        subprocess.run(("ssh", *_ssh_options(lab), node.address, command), check=True)
 
 
 def _end_masters(sockets: Path) -> None:
