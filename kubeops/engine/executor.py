@@ -6,7 +6,8 @@ How a run ends early:
   Lanes under way finish *all* their steps: stopping one half-way would leave its node cordoned or
   half upgraded because of another node's trouble. No wave follows one in which a lane failed.
 * An interruption (Ctrl-C, SIGTERM, a closed terminal) lets the steps under way end; waiting for
-  gates is given up, no further step begins. A second one stops waiting for the steps as well.
+  gates is given up, no further step begins. A second one stops waiting for the steps as well;
+  the caller, who closes the transport, thereby ends what is expendable of them on the hosts.
 * A journal that cannot be written lets the steps under way end; no further step begins.
 * A defect of kubeops ends like a used up budget, then is raised.
 """

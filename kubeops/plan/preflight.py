@@ -172,7 +172,11 @@ def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding
             "Give the host a package source with containerd 2 and upgrade it.",
             host=host.name,
         )
-    wanted = desired.runtime.version
+
+
+def _runtime_version(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    """An install takes no containerd away: one that is there may serve others, and runs pods."""
+    version, wanted = facts.container_runtime, desired.runtime.version
     if version and wanted and not (version.startswith(wanted) or wanted.startswith(version)):
         yield warning(
             "containerd-version",
@@ -318,7 +322,7 @@ def _drift(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
         )
 
 
-_ANY_HOST: tuple[HostCheck, ...] = (_cgroup, _clock, _drift)
+_ANY_HOST: tuple[HostCheck, ...] = (_cgroup, _clock, _runtime_version, _drift)
 _NEW_HOST: tuple[HostCheck, ...] = (
     _system,
     _size,
@@ -326,6 +330,7 @@ _NEW_HOST: tuple[HostCheck, ...] = (
     _cgroup,
     _modules,
     _runtime,
+    _runtime_version,
     _swap,
     _ports,
     _clock,
