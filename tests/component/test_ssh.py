@@ -182,7 +182,7 @@ def test_closing_ends_on_the_host_what_is_expendable(
 ) -> None:
     transport = site.transport(site.server())
     pidfile = tmp_path / "pid"
-    script = 'echo $$ >"$0"; sleep 5 & wait; sleep 5'
+    script = 'echo $$ >"$0"; exec sleep 60'
     command = Command(argv=("sh", "-c", script, str(pidfile)), expendable=expendable)
     closed_while_running(transport, command, lambda: said(pidfile), eventually)
     if expendable:
@@ -199,7 +199,7 @@ def test_closing_does_not_wait_for_a_host_that_is_silent(
     monkeypatch.setattr("kubeops.transport.wire._END", "sleep 5")
     transport = site.transport(site.server())
     pidfile = tmp_path / "pid"
-    script = 'echo $$ >"$0"; sleep 5'
+    script = 'echo $$ >"$0"; exec sleep 60'
     command = Command(argv=("sh", "-c", script, str(pidfile)), expendable=True)
     closed_while_running(transport, command, lambda: said(pidfile), eventually)
     assert alive(pidfile)

@@ -230,6 +230,21 @@ class TestEtcd:
         facts = replace(facts, etcd=etcd, hosts={**facts.hosts, "cp3": half})
         assert preflight(cluster(), facts) == ()
 
+    def test_its_own_node_of_a_last_try_does_not_count(self) -> None:
+        facts = observed(cluster(), members=("cp1", "cp2", "cp3", "w1"))
+        assert facts.etcd is not None
+        etcd = replace(facts.etcd, members=facts.etcd.members[:2])
+        half = replace(facts.hosts["cp3"], unfinished="join")
+        facts = replace(facts, etcd=etcd, hosts={**facts.hosts, "cp3": half})
+        assert preflight(cluster(), facts, limit=("cp3",)) == ()
+
+    def test_a_member_whose_node_was_deleted_is_one_of_the_inventorys(self) -> None:
+        facts = self.joined()
+        assert facts.api is not None
+        nodes = tuple(node for node in facts.api.nodes if node.name != "cp2")
+        facts = replace(facts, api=replace(facts.api, nodes=nodes))
+        assert preflight(cluster(), facts, limit=("cp3",)) == ()
+
     def test_a_worker_joins_all_the_same(self) -> None:
         facts = self.joined(healthy=False)
         assert preflight(cluster(), facts, limit=("w2",)) == ()
