@@ -46,14 +46,14 @@ def build(directory: Path, *, progress: Callable[[str], None], signing: Path = S
         CommandError: one of them failed.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(directory.with_name(f".{directory.name}.lock")):
+    _require_tools()
+    with _lock(directory.with_name(f".{directory.name}.lock")), _no_agent_left(signing):
         digest = code_digest()
         stamp = directory / STAMP
         key = _key(signing)
         wanted = f"{digest} {hashlib.sha256(key.encode()).hexdigest()}"
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        _require_tools()
         progress("building the rehearsal's package repository")
         with TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as scratch:
             made = Path(scratch) / "made"
@@ -155,6 +155,15 @@ def _key(signing: Path) -> str:
                 "never",
             )
         return _tool(*gpg, "--armor", "--export", SIGNER)
+
+
+@contextmanager
+def _no_agent_left(signing: Path) -> Iterator[None]:
+    """End the agent that gpg starts for a key, which would stay for ever."""
+    try:
+        yield
+    finally:
+        _tool("gpgconf", "--homedir", str(signing), "--kill", "gpg-agent")
 
 
 def _copy_code(target: Path) -> None:
