@@ -113,10 +113,26 @@ loadable_modules() {
     done
 }
 
-# A probe's own `kubeadm version` does not count.
+# Who holds a port is asked only where that matters and is not kubeadm's work: it is looked for in
+# every process of the host.
+tcp_listeners() {
+    listening=$(ss -Hltn) || return
+    if [ ! -e /etc/kubernetes/kubelet.conf ]; then
+        case $listening in
+        *:6443\ * | *:2379\ * | *:2380\ * | *:10250\ * | *:10257\ * | *:10259\ *)
+            ss -Hltnp
+            return
+            ;;
+        esac
+    fi
+    printf '%s\n' "$listening"
+}
+
+# A probe's own `kubeadm version` does not count, nor does a kubeadm in a container.
 running_kubeadm() {
     for comm in /proc/[0-9]*/comm; do
-        if read -r line <"$comm" && [ "$line" = kubeadm ]; then
+        if read -r line <"$comm" && [ "$line" = kubeadm ] &&
+            [ "${comm%comm}ns/pid" -ef /proc/self/ns/pid ]; then
             case " $(tr '\0' ' ' <"${comm%comm}cmdline")" in
             *' init '* | *' join '* | *' upgrade '* | *' reset '*)
                 echo yes
@@ -232,7 +248,7 @@ fast() {
         section if-inet6 cat /proc/net/if_inet6
     fi
     if has ss; then
-        section listeners ss -Hltnp
+        section listeners tcp_listeners
     else
         section tcp cat /proc/net/tcp /proc/net/tcp6
     fi

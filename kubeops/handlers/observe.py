@@ -14,7 +14,8 @@ IDLE_TIMEOUT = 900
 
 _KUBEADM_STATE = """
 for comm in /proc/[0-9]*/comm; do
-  if read -r program 2>/dev/null <"$comm" && [ "$program" = kubeadm ]; then
+  if read -r program 2>/dev/null <"$comm" && [ "$program" = kubeadm ] &&
+    [ "${comm%comm}ns/pid" -ef /proc/self/ns/pid ]; then
     process=${comm%/comm}; echo "running=${process#/proc/}"; break
   fi
 done
