@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -26,3 +27,17 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert shown == path.read_text(encoding="utf-8")
 
     return compare
+
+
+def pytest_configure() -> None:
+    """Let runs that are started here be interrupted, whatever started pytest.
+
+    A shell's background job ignores SIGINT, and so would every program that it starts.
+    """
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
