@@ -6,7 +6,6 @@ the settings are those of `kubeops.lab.lifecycle.up`. `ssh` runs a command on a 
 
 import contextlib
 import secrets
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,13 +26,6 @@ class Ssh(Protocol):
     def __call__(
         self, lab: Lab, node: str, command: str, *, user: str = "ops", stdin: bytes = b""
     ) -> Result: ...
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> None:
-    """A shell that starts the tests in the background has them ignore Ctrl-C, and so the verbs."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
