@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, HostFacts, Reach
-from kubeops.model.version import Minor
+from kubeops.plan import common_checks
 from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.hosts import MODULES, host_steps
 from kubeops.plan.install import Membership
@@ -32,9 +32,6 @@ FREE_DISK = {
     "/var/lib/etcd": 2**30,
     "/var/lib/kubelet": 2**30,
 }
-CGROUP_V2_SINCE = Minor(1, 35)
-CONTAINERD_2_SINCE = Minor(1, 37)
-CLOCK_SKEW = 5.0
 SLOW_SOURCE = 5.0
 CONTROL_PLANE_PORTS = (6443, 2379, 2380, 10250, 10257, 10259)
 WORKER_PORTS = (10250,)
@@ -142,14 +139,7 @@ def _disk(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
 
 
 def _cgroup(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
-    if desired.kubernetes.minor >= CGROUP_V2_SINCE and facts.cgroup != "cgroup2fs":
-        yield blocking(
-            "cgroup-v2",
-            f"/sys/fs/cgroup is {facts.cgroup}; kubelet {CGROUP_V2_SINCE} and later refuse "
-            "cgroup v1",
-            "Boot with systemd.unified_cgroup_hierarchy=1, or use a newer release of the system.",
-            host=host.name,
-        )
+    return common_checks.cgroup(host, facts, desired.kubernetes.minor)
 
 
 def _modules(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
@@ -164,14 +154,7 @@ def _modules(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findin
 
 
 def _runtime(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
-    version = facts.container_runtime
-    if version and version.startswith("1.") and desired.kubernetes.minor >= CONTAINERD_2_SINCE:
-        yield blocking(
-            "containerd",
-            f"containerd {version} is installed; Kubernetes {CONTAINERD_2_SINCE} and later need 2",
-            "Give the host a package source with containerd 2 and upgrade it.",
-            host=host.name,
-        )
+    return common_checks.runtime(host, facts, desired.kubernetes.minor)
 
 
 def _runtime_version(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
@@ -211,14 +194,7 @@ def _ports(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]
 
 
 def _clock(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
-    if abs(facts.clock_skew) > CLOCK_SKEW:
-        yield acceptable(
-            "clock-skew",
-            f"its clock is {facts.clock_skew:+.0f} s off this workstation's; certificates and "
-            "etcd need clocks that agree",
-            "Synchronise it: timedatectl set-ntp true",
-            host=host.name,
-        )
+    return common_checks.clock(host, facts)
 
 
 def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
@@ -259,13 +235,7 @@ def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[
 
 
 def _packages(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
-    if facts.apt_locked:
-        yield warning(
-            "apt-lock",
-            "another apt or dpkg is at work; the run will wait for it for at most 5 minutes",
-            "Let it finish, or see: ps -C apt-get,unattended-upgr",
-            host=host.name,
-        )
+    yield from common_checks.package_manager(host, facts)
     for name in ("kubeadm", "kubelet"):
         package = facts.packages.get(name)
         if package and package.version.split("-", 1)[0] != str(desired.kubernetes):

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from kubeops.model.desired import Host
 from kubeops.model.observed import HostFacts
+from kubeops.plan import common_checks
 from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.model import Finding
-from kubeops.plan.preflight import CGROUP_V2_SINCE, CLOCK_SKEW, CONTAINERD_2_SINCE
 from kubeops.plan.standing import (
     CONTROL_PLANE_PODS,
     Cordon,
@@ -103,28 +103,10 @@ def _ready(situation: Situation, host: Host, _facts: HostFacts) -> Iterator[Find
         )
 
 
-def _cgroup(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
-    last = situation.last_minor
-    if last is not None and last >= CGROUP_V2_SINCE and facts.cgroup != "cgroup2fs":
-        yield blocking(
-            "cgroup-v2",
-            f"/sys/fs/cgroup is {facts.cgroup}; kubelet {CGROUP_V2_SINCE} and later refuse "
-            "cgroup v1",
-            "Boot with systemd.unified_cgroup_hierarchy=1, or use a newer release of the system.",
-            host=host.name,
-        )
-
-
-def _runtime(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
-    version, last = facts.container_runtime, situation.last_minor
-    old = version is not None and version.startswith("1.")
-    if last is not None and last >= CONTAINERD_2_SINCE and old:
-        yield blocking(
-            "containerd",
-            f"containerd {version} runs; Kubernetes {CONTAINERD_2_SINCE} and later need 2",
-            "Give the host a package source with containerd 2 and upgrade it.",
-            host=host.name,
-        )
+def _last_minor(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
+    if situation.last_minor is not None:
+        yield from common_checks.cgroup(host, facts, situation.last_minor)
+        yield from common_checks.runtime(host, facts, situation.last_minor)
 
 
 def _disk(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
@@ -160,14 +142,7 @@ def _database(situation: Situation) -> int:
 
 
 def _clock(_situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
-    if abs(facts.clock_skew) > CLOCK_SKEW:
-        yield acceptable(
-            "clock-skew",
-            f"its clock is {facts.clock_skew:+.0f} s off this workstation's; certificates and "
-            "etcd need clocks that agree",
-            "Synchronise it: timedatectl set-ntp true",
-            host=host.name,
-        )
+    return common_checks.clock(host, facts)
 
 
 def _certificates(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
@@ -191,13 +166,7 @@ def _certificates(situation: Situation, host: Host, facts: HostFacts) -> Iterato
 
 
 def _packages(_situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
-    if facts.apt_locked:
-        yield warning(
-            "apt-lock",
-            "another apt or dpkg is at work; the run will wait for it for at most 5 minutes",
-            "Let it finish, or see: ps -C apt-get,unattended-upgr",
-            host=host.name,
-        )
+    yield from common_checks.package_manager(host, facts)
     if facts.half_installed:
         yield warning(
             "half-installed",
@@ -248,8 +217,7 @@ _CHECKS: tuple[HostCheck, ...] = (
     _joined,
     _static_pods,
     _ready,
-    _cgroup,
-    _runtime,
+    _last_minor,
     _disk,
     _clock,
     _certificates,
