@@ -34,6 +34,8 @@ _CHECKS = {
     "mypy": ("-m", "mypy"),
     "layers": ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
 }
+_PARALLEL = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
+"""A file's tests share its lab; files go in their order, for those of the lab take longest."""
 _TIMEOUT = 3600.0
 
 
@@ -48,8 +50,8 @@ def check(call: Invocation) -> None:
 
 @command("dev.test", ARGUMENTS, *ANY, development=True)
 def test(_call: Invocation, *, arguments: str) -> None:
-    """Run the tests."""
-    if not _passes("-m", "pytest", *shlex.split(arguments)):
+    """Run the tests, on all processors."""
+    if not _passes("-m", "pytest", *_PARALLEL, *shlex.split(arguments)):
         raise Exit(code=1)
 
 
