@@ -174,6 +174,7 @@ def _host(name: str, section: Section, *, ssh: Ssh) -> Host:
         labels=section.section("labels").pairs(nodes.label),
         taints=section.items("taints", nodes.taint, such_as='taints: ["gpu=true:NoSchedule"]'),
         ssh=_ssh(section.section("ssh"), default=ssh),
+        replaces=section.take("replaces", fields.text, ""),
     )
 
 

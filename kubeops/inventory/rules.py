@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from math import ceil, log2
 
-from kubeops.inventory import backup
+from kubeops.inventory import backup, replacements
 from kubeops.inventory.fields import label_name
 from kubeops.inventory.networks import host_of, to_address
 from kubeops.inventory.section import Report
@@ -24,6 +24,7 @@ def check(cluster: Cluster, report: Report) -> None:
     _control_planes(cluster, report)
     _unique_addresses(cluster, report)
     _unique_taints(cluster, report)
+    replacements.check(cluster, report)
     networks = _networks(cluster, report)
     _one_family(cluster, networks, report)
     _separate(cluster, networks, report)

@@ -58,6 +58,7 @@ SCHEMA: Schema = {
             "role": None,
             "labels": {ANY: None},
             "taints": None,
+            "replaces": None,
             "ssh": _SSH,
             "vagrant": _MACHINE,
         }

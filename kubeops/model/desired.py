@@ -61,7 +61,8 @@ class Host:
     """One machine of the cluster; `name` is also the name of its node.
 
     `taints` is `None` when the inventory does not speak of them: the node then keeps what kubeadm
-    gives it (control planes are tainted). An empty tuple takes kubeadm's taint off.
+    gives it (control planes are tainted). An empty tuple takes kubeadm's taint off. `replaces` names
+    the worker whose place this one takes in the next upgrade that replaces; empty for none.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Host:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] | None = None
     ssh: Ssh = field(default_factory=Ssh)
+    replaces: str = ""
 
     @property
     def is_control_plane(self) -> bool:

@@ -92,6 +92,7 @@ hosts:
       sudo_password_file: password
     vagrant: {cpus: 1, memory: 1024, box: debian/testing64}
   cp1: {address: 10.0.0.11, role: control-plane, taints: []}
+  w2: {address: 10.0.0.22, role: worker, replaces: w1}
 vagrant: {box: debian/bookworm64}
 """,
     )
@@ -127,6 +128,7 @@ vagrant: {box: debian/bookworm64}
                 ),
             ),
             Host(name="cp1", address="10.0.0.11", role=Role.CONTROL_PLANE, taints=(), ssh=ssh),
+            Host(name="w2", address="10.0.0.22", role=Role.WORKER, ssh=ssh, replaces="w1"),
         ),
         cni=Cni(name="calico", version="3.30.0", source=str(tmp_path / "plugin.yaml")),
         runtime=Runtime(version="2.1"),
