@@ -2,9 +2,9 @@
 
 from invoke.context import Context
 
-from kubeops.cli._app import Invocation, command, typed
+from kubeops.cli import backup, cluster, lab, restore, upgrade, verify
+from kubeops.cli._app import Invocation, Verb, command, typed
 from kubeops.cli._options import ANY, Option, Value
-from kubeops.cli.lab import inventory_path
 
 LAB = "lab-demo"
 KEEP = Option(name="keep", help="Leave the lab up at the end, to look around in.")
@@ -15,28 +15,32 @@ def demo(call: Invocation, *, keep: bool) -> None:
     """Boot five nodes here; install, back up, restore and upgrade a cluster on them; end it."""
     verbose = call.screen.verbose
     try:
-        _type(call, "lab.up", name=LAB, control_planes="3", workers="2")
-        _type(call, "install", inventory=LAB, yes=True, verbose=verbose)
-        _type(call, "status", inventory=LAB)
-        _type(call, "verify", inventory=LAB)
+        _type(call, lab.up, name=LAB, control_planes="3", workers="2")
+        _type(call, cluster.install, inventory=LAB, yes=True, verbose=verbose)
+        _type(call, cluster.status, inventory=LAB)
+        _type(call, verify.verify, inventory=LAB)
         _kubectl(call, "create", "namespace", "shop")
-        _type(call, "backup", inventory=LAB)
+        _type(call, backup.backup, inventory=LAB)
         _kubectl(call, "delete", "namespace", "shop")
         _type(
-            call, "restore", from_="latest", inventory=LAB, confirm=LAB, yes=True, verbose=verbose
+            call,
+            restore.restore,
+            from_="latest",
+            inventory=LAB,
+            confirm=LAB,
+            yes=True,
+            verbose=verbose,
         )
         _kubectl(call, "get", "namespace", "shop")
-        _type(call, "upgrade", to="1.36", inventory=LAB, yes=True, verbose=verbose)
-        _type(call, "status", inventory=LAB)
+        _type(call, upgrade.upgrade, to="1.36", inventory=LAB, yes=True, verbose=verbose)
+        _type(call, cluster.status, inventory=LAB)
     finally:
         if not keep:
-            _type(call, "lab.down", name=LAB)
+            _type(call, lab.down, name=LAB)
 
 
-def _type(call: Invocation, verb: str, **options: Value) -> None:
+def _type(call: Invocation, verb: Verb, **options: Value) -> None:
     """Show a command line and run it, as an operator would."""
-    from kubeops.cli.namespace import namespace
-
     words = [
         word
         for name, value in options.items()
@@ -46,8 +50,8 @@ def _type(call: Invocation, verb: str, **options: Value) -> None:
             *([value] if isinstance(value, str) else []),
         )
     ]
-    call.screen.say(f"\n$ {typed(verb, *words)}")
-    namespace()[verb](Context(), **options)
+    call.screen.say(f"\n$ {typed(verb.path, *words)}")
+    verb(Context(), **options)
 
 
 def _kubectl(call: Invocation, *arguments: str) -> None:
@@ -57,6 +61,6 @@ def _kubectl(call: Invocation, *arguments: str) -> None:
     from kubeops.ops.session import open_session
 
     call.screen.say(f"\n$ kubectl {' '.join(arguments)}")
-    with open_session(load(inventory_path(LAB))) as session:
+    with open_session(load(lab.inventory_path(LAB))) as session:
         first = session.desired.control_planes[0].name
         call.screen.say(session.transport.runner(first).run(kubectl(*arguments)).must().output)

@@ -2,7 +2,9 @@
 
 from invoke.context import Context
 
-from kubeops.cli._app import MODES, Invocation, Report, command, typed
+from kubeops.cli import cluster as clusters
+from kubeops.cli import restore, upgrade
+from kubeops.cli._app import MODES, Invocation, Report, Verb, command, typed
 from kubeops.cli._options import ANY, APPROVE, PLAN, YES, Option, meant
 from kubeops.engine.runs import find_run, list_runs, state_directory
 from kubeops.errors import UsageError
@@ -11,6 +13,9 @@ from kubeops.model.run import RunRecord, RunState
 CLUSTER = Option(name="cluster", value="NAME", help="Only runs of this cluster.")
 RUN = Option(name="run", value="RUN", help="The run, as runs.list names it. Default: the newest.")
 _OPEN = frozenset({RunState.FAILED, RunState.INTERRUPTED, RunState.KILLED})
+_RESUMABLE: dict[str, Verb] = {
+    verb.path: verb for verb in (clusters.install, clusters.reset, upgrade.upgrade, restore.restore)
+}
 
 
 @command("runs.list", CLUSTER, *ANY)
@@ -42,15 +47,12 @@ def resume(call: Invocation, *, run: str | None, cluster: str | None) -> None:
             f"run {record.run_id} ({record.kind}) is {record.state}: there is nothing to resume",
             hint=f"{typed('runs.list')} shows which runs did not end",
         )
-    from kubeops.cli.namespace import namespace
-
-    options = record.arguments["options"]
-    if not isinstance(options, dict):
+    verb, options = _RESUMABLE.get(str(record.arguments["verb"])), record.arguments["options"]
+    if verb is None or not isinstance(options, dict):
         raise UsageError(
             f"run {record.run_id} does not say how it was called",
             hint=f"type its verb again: {typed(record.kind)}",
         )
-    verb = namespace()[str(record.arguments["verb"])]
     verb(Context(), **{**options, **{name: getattr(call.options, name) for name in MODES}})
 
 

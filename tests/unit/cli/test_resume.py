@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeops.cli.namespace import namespace
+from kubeops.cli.cluster import install
 from kubeops.cli.program import main
 from kubeops.engine.clock import Clock
 from kubeops.engine.journal import Journal
@@ -37,10 +37,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_verb_is_called_with_its_options(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[dict[str, object]] = []
-    top = namespace()
-    verb = top["install"]
-    monkeypatch.setattr(verb, "body", lambda _context, **values: called.append(values))
-    monkeypatch.setattr("kubeops.cli.namespace.namespace", lambda: top)
+    monkeypatch.setattr(install, "body", lambda _context, **values: called.append(values))
     options = {"inventory": "/etc/prod.yaml", "limit": ["w1"], "accept": []}
     record(state, arguments={"verb": "install", "options": options}, status="failed")
     main(["kubeops", "runs.resume", "--yes"])
@@ -57,3 +54,13 @@ def test_a_finished_run_is_not_resumed(state: Path, capsys: pytest.CaptureFixtur
         main(["kubeops", "runs.resume"])
     assert caught.value.code == 2
     assert f"run {run} (install) is done" in capsys.readouterr().err
+
+
+def test_a_verb_that_nothing_can_resume_is_typed_again(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(state, arguments={"verb": "lab.demo", "options": {}}, status="failed")
+    with pytest.raises(SystemExit) as caught:
+        main(["kubeops", "runs.resume"])
+    assert caught.value.code == 2
+    assert "type its verb again" in capsys.readouterr().err
