@@ -1,4 +1,4 @@
-"""Whether a plan may run: shown, checked against what was approved, asked about."""
+"""Whether a plan may run: its cluster named, shown, checked against what was approved, asked."""
 
 import json
 import os
@@ -46,6 +46,26 @@ def approve(plan: Plan, call: Invocation, *, answers: TextIO | None = None) -> b
     if options.yes or options.approve:
         return True
     return _ask(plan, call, answers or sys.stdin)
+
+
+def confirm(name: str, given: str | None, call: Invocation, *, act: str, hint: str) -> None:
+    """Have the cluster's `name` typed out, before what cannot be taken back with a second command.
+
+    Args:
+        name: the cluster's.
+        given: what `--confirm` gave; asked for on a terminal when None.
+        call: where it is asked.
+        act: what would be done, as in "taking the whole cluster down".
+        hint: what to type instead, or as well.
+
+    Raises:
+        UsageError: another name was given, or nobody is there to ask.
+    """
+    if given is None and sys.stdin.isatty():
+        call.screen.err.print(f"This means {act}. Type its name, {name}: ", end="")
+        given = sys.stdin.readline().strip()
+    if given != name:
+        raise UsageError(f"{act} needs its name, {name}; nothing was done", hint=hint)
 
 
 def _refuse(plan: Plan, call: Invocation) -> None:

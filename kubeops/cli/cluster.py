@@ -1,14 +1,12 @@
 """The cluster as a whole: built, looked at, taken down."""
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from kubeops.cli._app import Invocation, Report, command, typed
+from kubeops.cli._app import Invocation, Report, command
 from kubeops.cli._options import CHANGES, INVENTORY, JSON, READS, VERBOSE, Option
-from kubeops.errors import UsageError
 from kubeops.model.desired import Cluster
 from kubeops.plan.model import Plan
 
@@ -35,12 +33,19 @@ def install(call: Invocation) -> Report | None:
 @command("reset", *CHANGES, CONFIRM)
 def reset(call: Invocation, *, confirm: str | None) -> Report | None:
     """Take hosts out of the cluster (--limit), or take it down; their data is moved aside."""
+    from kubeops.cli import approval
     from kubeops.ops.reset import plan
 
     cluster = call.cluster()
     everything = len(call.options.hosts(cluster)) == len(cluster.hosts)
     if everything and not call.options.plan:
-        _confirm(confirm, cluster.name, call)
+        approval.confirm(
+            cluster.name,
+            confirm,
+            call,
+            act="taking the whole cluster down",
+            hint=f"{call.command_line('--confirm', cluster.name)}, or --limit HOST for one host",
+        )
     return _change(call, cluster, plan)
 
 
@@ -94,20 +99,4 @@ def _change(
             planned,
             call,
             run=lambda sink: run(planned, session, arguments=arguments, sink=sink),
-        )
-
-
-def _confirm(given: str | None, name: str, call: Invocation) -> None:
-    """Have the cluster's name typed out before all of it is taken down.
-
-    Raises:
-        UsageError: another name was given, or nobody is there to ask.
-    """
-    if given is None and sys.stdin.isatty():
-        call.screen.err.print(f"This takes all of {name} down. Type its name: ", end="")
-        given = sys.stdin.readline().strip()
-    if given != name:
-        raise UsageError(
-            f"taking the whole cluster down needs its name, {name}; nothing was done",
-            hint=typed("reset", "--confirm", name) + ", or --limit HOST for one host",
         )

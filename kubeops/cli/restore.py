@@ -1,7 +1,5 @@
 """Restores: the cluster as it was when a backup was taken, and the way back."""
 
-import sys
-
 from kubeops.cli._app import Invocation, Report, command, typed
 from kubeops.cli._options import CHANGES, LIMIT, Option
 from kubeops.errors import UsageError
@@ -31,6 +29,7 @@ def restore(
     The backup is verified on every control plane before anything is touched; the present state is
     kept there. Typed again after a failure it goes on; --undo goes back.
     """
+    from kubeops.cli import approval
     from kubeops.cli._carry_out import carry_out
     from kubeops.ops import restore as ops
     from kubeops.ops.run import run
@@ -43,7 +42,13 @@ def restore(
             hint=f"See the backups: {typed('backup.list')}",
         )
     if not call.options.plan:
-        _confirm(confirm, cluster.name, call)
+        approval.confirm(
+            cluster.name,
+            confirm,
+            call,
+            act="replacing the state of the cluster",
+            hint=call.command_line("--confirm", cluster.name),
+        )
     with open_session(cluster) as session:
         if from_:
             progress = call.screen.say
@@ -64,19 +69,3 @@ def _way_back(call: Invocation, name: str) -> str:
     inventory = ("--inventory", call.options.inventory) if call.options.inventory else ()
     line = typed("restore", "--undo", *inventory, "--confirm", name)
     return f"{line}   (puts back what was there before)"
-
-
-def _confirm(given: str | None, name: str, call: Invocation) -> None:
-    """Have the cluster's name typed out before its present state is put aside.
-
-    Raises:
-        UsageError: another name was given, or nobody is there to ask.
-    """
-    if given is None and sys.stdin.isatty():
-        call.screen.err.print(f"This replaces the state of {name}. Type its name: ", end="")
-        given = sys.stdin.readline().strip()
-    if given != name:
-        raise UsageError(
-            f"replacing the state of the cluster needs its name, {name}; nothing was done",
-            hint=call.command_line("--confirm", name),
-        )
