@@ -6,11 +6,7 @@ A key is a relative path, such as `prod/20261121T023000Z-k3x9ab/manifest.json`.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from importlib import import_module
 from typing import Protocol
-
-from kubeops.errors import UsageError
-from kubeops.model.desired import BackupPolicy
 
 
 class Source(Protocol):
@@ -68,24 +64,3 @@ class Store(Protocol):
     def free(self) -> int | None:
         """Return how many bytes fit in; None when the store has no such limit."""
         ...
-
-
-def open_store(policy: BackupPolicy) -> Store:
-    """Return the store that `policy` names.
-
-    Raises:
-        UsageError: it is an s3:// store and boto3 is not installed.
-    """
-    # Both implement what this module defines; boto3 is an extra and slow to load, besides.
-    if not policy.store.startswith("s3://"):
-        local: Store = import_module("kubeops.backups.local").open_local(policy)
-        return local
-    try:
-        s3 = import_module("kubeops.backups.s3")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{policy.store} needs {error.name}, which is not installed",
-            hint="pip install 'kubeops[s3]'",
-        ) from error
-    store: Store = s3.open_s3(policy)
-    return store

@@ -16,7 +16,7 @@ from pathlib import Path
 from kubeops.backups import catalog
 from kubeops.backups.crypto import Keys
 from kubeops.backups.parts import fetch
-from kubeops.backups.store import open_store
+from kubeops.backups.stores import open_store
 from kubeops.backups.upload import upload
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.runs import state_directory

@@ -6,7 +6,7 @@ A run that goes on where another stopped within the hour counts that one's snaps
 from datetime import datetime, timedelta
 
 from kubeops.backups.save import take
-from kubeops.backups.store import open_store
+from kubeops.backups.stores import open_store
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.runs import state_directory
 from kubeops.handlers.observe import control_plane_facts

@@ -15,7 +15,8 @@ from kubeops.backups import verify as proofs
 from kubeops.backups.catalog import Catalog, Damaged
 from kubeops.backups.crypto import Keys
 from kubeops.backups.ladder import Place
-from kubeops.backups.store import Store, open_store
+from kubeops.backups.store import Store
+from kubeops.backups.stores import open_store
 from kubeops.errors import (
     KubeopsError,
     LockedError,

@@ -8,7 +8,8 @@ from pathlib import Path
 from kubeops.backups import catalog
 from kubeops.backups.crypto import Keys
 from kubeops.backups.parts import fetch
-from kubeops.backups.store import Store, open_store
+from kubeops.backups.store import Store
+from kubeops.backups.stores import open_store
 from kubeops.backups.verify import scratch_directory
 from kubeops.errors import UntrustedSnapshotError
 from kubeops.facts.restore import gather_restore

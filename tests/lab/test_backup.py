@@ -9,7 +9,7 @@ import pytest
 from kubeops.backups import catalog, lock, parts
 from kubeops.backups.crypto import Keys
 from kubeops.backups.schedule import Job
-from kubeops.backups.store import open_store
+from kubeops.backups.stores import open_store
 from kubeops.inventory.load import load
 from kubeops.lab import faults
 from kubeops.lab.model import Lab

@@ -9,7 +9,7 @@ import pytest
 
 from kubeops.backups import catalog
 from kubeops.backups.save import take
-from kubeops.backups.store import open_store
+from kubeops.backups.stores import open_store
 from kubeops.inventory import load
 from kubeops.lab import faults
 from kubeops.lab.model import Lab

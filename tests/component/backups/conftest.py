@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from kubeops.backups.store import Store, open_store
+from kubeops.backups.store import Store
+from kubeops.backups.stores import open_store
 from kubeops.lab import base
 from kubeops.model.desired import S3, BackupPolicy
 from tests.bundles import UID

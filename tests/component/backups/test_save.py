@@ -20,7 +20,8 @@ from kubeops.backups.crypto import Keys
 from kubeops.backups.ladder import Expected
 from kubeops.backups.local import LocalStore
 from kubeops.backups.scripts import remark, script
-from kubeops.backups.store import Store, open_store
+from kubeops.backups.store import Store
+from kubeops.backups.stores import open_store
 from kubeops.backups.verify import verify
 from kubeops.errors import (
     CommandError,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kubeops.backups import catalog, s3
-from kubeops.backups.store import Store, open_store
+from kubeops.backups.store import Store
+from kubeops.backups.stores import open_store
 from kubeops.errors import StoreError, UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import MANIFEST, Bundle
 from kubeops.model.desired import BackupPolicy

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kubeops.backups import catalog, crypto, parts
-from kubeops.backups.store import open_store
+from kubeops.backups.stores import open_store
 from kubeops.errors import UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import Bundle
 from kubeops.model.desired import BackupPolicy
