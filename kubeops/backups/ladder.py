@@ -104,12 +104,13 @@ def find_place(transport: Transport | None, hosts: tuple[str, ...], *, etcd: str
     )
 
 
-def check_file(snapshot: Path, *, received: str = "") -> tuple[Rung, ...]:
+def check_file(snapshot: Path, *, received: str = "", seconds: float = 0.0) -> tuple[Rung, ...]:
     """Try the rungs that need no etcd: is it whole, and does its own SHA-256 fit.
 
     Args:
         snapshot: the file.
         received: the SHA-256 that the host told of what it sent; empty when it was not just sent.
+        seconds: how long it was on its way here.
     """
     size = snapshot.stat().st_size
     whole, body, trailer = _digests(snapshot, size)
@@ -117,7 +118,7 @@ def check_file(snapshot: Path, *, received: str = "") -> tuple[Rung, ...]:
     if received:
         fits = whole == received
         detail = f"{size} bytes, as sent" if fits else "what arrived is not what the host sent"
-        rungs.append(Rung(name="received", ok=fits, detail=detail))
+        rungs.append(Rung(name="received", ok=fits, detail=detail, seconds=round(seconds, 3)))
     sound = size > _TRAILER and size % _PAGE == _TRAILER
     detail = "is there" if sound else f"{size} bytes are no snapshot with a SHA-256 at its end"
     rungs.append(Rung(name="trailer", ok=sound, detail=detail))

@@ -12,6 +12,7 @@
 import secrets
 import shutil
 import string
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -65,7 +66,7 @@ def take(
         desired: the inventory; its `backup` says how to encrypt.
         facts: the cluster as observed a moment ago (`facts.gather.gather_cluster`).
         transport: the way to the hosts.
-        store: where the bundle goes; see `store.open_store`.
+        store: where the bundle goes; see `stores.open_store`.
         state: the directory for the lock and for scratch files (`engine.runs.state_directory()`).
         now: the clock.
         progress: takes one line that says what is being done.
@@ -134,8 +135,12 @@ class _Saving:
         """Have the host save, bring snapshot and PKI here, and climb the ladder."""
         place = self._place()
         there = place.runner.host == self.chosen.host
-        snapshot, found = self._snapshot(prove=there)
-        rungs = ladder.check_file(snapshot, received=found["saved"].text.split()[0])
+        snapshot, found, seconds = self._snapshot(prove=there)
+        sent = found["saved"]
+        self.progress(
+            f"{self.chosen.host}: saved in {sent.seconds:.1f} s, received in {seconds:.1f} s"
+        )
+        rungs = ladder.check_file(snapshot, received=sent.text.split()[0], seconds=seconds)
         if there:
             climb = ladder.judged(rungs, found, self.expected)
         elif rungs[-1].ok:
@@ -160,8 +165,12 @@ class _Saving:
         hosts = (self.chosen.host, *others)
         return ladder.find_place(self.transport, hosts, etcd=self.chosen.member.version)
 
-    def _snapshot(self, *, prove: bool) -> tuple[Path, dict[str, Answer]]:
-        """Save the member's snapshot and receive it; return the file and the script's answers."""
+    def _snapshot(self, *, prove: bool) -> tuple[Path, dict[str, Answer], float]:
+        """Save the member's snapshot and receive it.
+
+        Returns:
+            The file, the script's answers, and the seconds from the first byte to the last.
+        """
         size = self.chosen.member.db_size
         needed = int(size * _MARGIN) + (ladder.space(size) if prove else 0)
         told = ("yes" if prove else "no", self.chosen.registry_prefix, *SCRATCH)
@@ -169,7 +178,7 @@ class _Saving:
         self.progress(f"{self.chosen.host}: saving a snapshot of about {size >> 20} MiB")
         file = self.directory / "snapshot.db"
         command = script("prove", "save", arguments=arguments, timeout=TIMEOUT)
-        result = self._receive(command, file)
+        result, seconds = self._receive(command, file)
         if result.status == NO_SPACE:
             raise PreflightError(
                 f"{self.chosen.host} has no room for the snapshot: {remark(result.stderr)}",
@@ -180,7 +189,7 @@ class _Saving:
             raise StepError(
                 f"{self.chosen.host} did not say what it saved: {remark(result.stderr)}"
             )
-        return file, found
+        return file, found, seconds
 
     def _pki(self) -> Path:
         self.progress(f"{self.chosen.host}: reading PKI and configuration")
@@ -188,12 +197,23 @@ class _Saving:
         required = self.chosen.encryption_configuration
         arguments = (SCRATCH[0], required, api, *self.chosen.configuration)
         file = self.directory / "pki.tar"
-        self._receive(script("pki", arguments=arguments, timeout=120.0), file).must()
+        result, _seconds = self._receive(script("pki", arguments=arguments, timeout=120.0), file)
+        result.must()
         return file
 
-    def _receive(self, command: Command, file: Path) -> Result:
+    def _receive(self, command: Command, file: Path) -> tuple[Result, float]:
+        """Run `command`, its output into `file`; return seconds from the first byte to the last."""
+        first = last = 0.0
         with parts.new_file(file) as sink:
-            return self.transport.runner(self.chosen.host).stream(command, sink.write)
+
+            def write(piece: bytes) -> None:
+                nonlocal first, last
+                first = first or time.monotonic()
+                sink.write(piece)
+                last = time.monotonic()
+
+            result = self.transport.runner(self.chosen.host).stream(command, write)
+        return result, last - first
 
 
 def _store(

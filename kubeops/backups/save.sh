@@ -33,14 +33,16 @@ main() { # ENDPOINT CACERT CERT KEY BYTES PROVE PREFIX DIRECTORY...
     file=$scratch/snapshot.db
     set -- "$etcdctl" --endpoints "$endpoint" --cacert "$cacert" --cert "$cert" --key "$key"
     "$@" --command-timeout=10s endpoint health >&2 || exit
+    started=$(date +%s%N)
     save "$file" "$@" snapshot save "$file" || exit
+    took=$((($(date +%s%N) - started) / 1000000))
     sha256sum <"$file" >"$scratch/sum" &
     summing=$!
     cat -- "$file" || exit
     # Closed for whoever reads, who need not wait for the proof to know that all has arrived.
     exec >&-
     wait "$summing" || exit
-    echo "$(cut -c 1-64 "$scratch/sum") $(stat -c %s -- "$file")" | say saved 0 0
+    echo "$(cut -c 1-64 "$scratch/sum") $(stat -c %s -- "$file")" | say saved 0 "$took"
     if [ "$prove" = yes ]; then prove "$file" "$prefix"; fi
 }
 
