@@ -24,6 +24,7 @@ from kubeops.lab import (
 )
 from kubeops.lab.model import Lab, Node, Source, Wish
 from kubeops.lab.rehearsal import repository as packages
+from kubeops.lab.rehearsal.packages import patches
 from kubeops.model.desired import Role
 
 KUBERNETES = "1.35.4"
@@ -94,6 +95,8 @@ def up(
         inventory=inventory_path.absolute(),
         repository=repository,
     )
+    if wish.source is Source.REHEARSAL:
+        _check_rehearsed(kubernetes)
     requirements.check(real=wish.source is Source.REAL)
     inventory.check(wish.inventory, lab=name)
     root = base.ensure(progress)
@@ -106,6 +109,15 @@ def up(
         lab = _found(wish, directory, root) if existing is None else _resumed(existing, wish)
         _bring_up(lab, lab.nodes, progress=progress)
     return lab
+
+
+def _check_rehearsed(kubernetes: str) -> None:
+    rehearsed = patches()
+    if kubernetes not in rehearsed:
+        raise UsageError(
+            f"the rehearsal has no Kubernetes {kubernetes}",
+            hint=f"--kubernetes one of {', '.join(rehearsed)}",
+        )
 
 
 def down(

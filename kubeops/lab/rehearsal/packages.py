@@ -13,6 +13,8 @@ from pathlib import Path
 CODE = Path(__file__).with_name("node") / "rehearsal"
 LIBRARY = "/usr/lib/kubeops-rehearsal"
 REVISION = "1.1"
+MAINTAINER = "kubeops rehearsal <rehearsal@localhost>"
+"""What handlers/packages.py knows the stand-ins by: their versions are those of the real ones."""
 PLUGINS = (
     "bandwidth",
     "bridge",
@@ -81,8 +83,7 @@ class Package:
         summary = DESCRIPTIONS[self.name]
         return (
             f"Package: {self.name}\nVersion: {self.version}\nArchitecture: amd64\n"
-            "Maintainer: kubeops rehearsal <rehearsal@localhost>\nSection: admin\nPriority: "
-            "optional\n"
+            f"Maintainer: {MAINTAINER}\nSection: admin\nPriority: optional\n"
             f"{depends}{provides}Homepage: https://kubernetes.io\n"
             f"Description: {summary}\n A stand-in of the kubeops rehearsal: no containers, "
             "real files and texts.\n"
@@ -93,6 +94,11 @@ def releases() -> dict[str, dict[str, list[str] | str]]:
     """Return the minors of the rehearsal and what belongs to each."""
     found: dict[str, dict[str, list[str] | str]] = json.loads((CODE / "releases.json").read_text())
     return found
+
+
+def patches() -> tuple[str, ...]:
+    """Return every version of Kubernetes that there are stand-ins of, such as `1.35.4`."""
+    return tuple(patch for release in releases().values() for patch in release["patches"])
 
 
 def of_minor(series: str, *, digest: str) -> tuple[Package, ...]:
