@@ -18,8 +18,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from kubeops.lab.model import Lab
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubeops/benchmarks"
+USER = "ops"
+"""Who logs in on lab nodes, and becomes root with sudo."""
 LIMIT = 600.0
 """Seconds after which a contender is taken to hang."""
 
@@ -145,6 +149,18 @@ def report(title: str, measured: Sequence[Measured], *, goals: Mapping[str, floa
     show(table)
 
 
+def report_shares(rounds: Sequence[Mapping[str, float]], *, of: float) -> None:
+    """Print where the time went, the largest first: seconds of each round by kind, shares `of`."""
+    table = Table(title="where the time went", title_justify="left", title_style="bold")
+    for column in ("", "median", "share"):
+        table.add_column(column, justify="right" if column else "left")
+    kinds = {kind for one in rounds for kind in one}
+    medians = {kind: median(one.get(kind, 0.0) for one in rounds) for kind in kinds}
+    for kind, seconds in sorted(medians.items(), key=lambda item: -item[1]):
+        table.add_row(kind, f"{seconds:.1f} s", f"{seconds / of:.0%}")
+    show(table)
+
+
 def show(table: Table) -> None:
     """Print a table, as wide as it has to be: it is copied into texts."""
     Console(width=110).print(table)
@@ -153,6 +169,14 @@ def show(table: Table) -> None:
 def kubeops(*arguments: str) -> tuple[str, ...]:
     """Return the argv that runs a verb of this checkout with `invoke`."""
     return (sys.executable, "-m", "invoke", *arguments)
+
+
+def ssh(lab: Lab) -> tuple[str, ...]:
+    """Return the argv that logs in on a node of `lab`, but for the node's address."""
+    return (
+        *("ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
+        *("-o", f"UserKnownHostsFile={lab.known_hosts}", "-i", str(lab.key), "-l", USER),
+    )
 
 
 def _ratio(theirs: Sequence[Sample], ours: Sequence[Sample]) -> float:

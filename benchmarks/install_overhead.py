@@ -4,8 +4,8 @@
 
 Each round boots a lab, which is not counted, runs `invoke install --yes` as one process, and reads
 the run's own journal. The baseline is the critical path: for each wave the lane whose kubeadm and
-apt commands take longest, or all its lanes where they go one at a time; `kubeadm version`, which
-only looks, counts as ours. What the nodes' own logs say of the same kubeadm commands is printed
+apt commands take longest, or all its lanes where they go one at a time (benchmarks/journal.py says
+what counts). What the nodes' own logs say of the same kubeadm commands is printed
 beside it. The table shows where the time of the lanes that ended their wave went.
 """
 
@@ -14,18 +14,15 @@ import json
 import re
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.table import Table
 
-from benchmarks import harness
+from benchmarks import harness, journal
 from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
@@ -33,13 +30,6 @@ GOAL = 1.3
 COUNTED = "kubeadm and apt"
 _LOGGED = ("init", "join")
 _CALLS = "/var/log/kubeops-rehearsal/calls.jsonl"
-_WORK = re.compile(r"\b(kubeadm (?!version)|--kubernetes-version=|apt-get|apt-mark|dpkg )")
-_KINDS = (
-    ("observing", re.compile(r"^(sh -s|kubeadm version)")),
-    ("kubectl, etcdctl", re.compile(r"^(kubectl|etcdctl)")),
-    ("images", re.compile(r"\bcrictl\b")),
-    ("services", re.compile(r"\bsystemctl\b")),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +49,6 @@ class Round:
     shares: Mapping[str, float]
     journal: float
     nodes: float
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One command of a run: what it was, and its seconds."""
-
-    step: str
-    text: str
-    seconds: float
 
 
 def main() -> None:
@@ -106,79 +87,30 @@ def _round(lab: Lab) -> Round:
                 environment={"XDG_STATE_HOME": state},
             )
         )
-        (journal,) = Path(state).glob(f"kubeops/{lab.name}/*.jsonl")
-        header, *events = map(json.loads, journal.read_text().splitlines())
-    ran = [
-        Ran(event["step"], event["text"], event["data"]["seconds"])
-        for event in events
-        if event["kind"] == "command"
-    ]
-    waves = header["plan"]["waves"]
-    shares = _shares(waves, events, ran)
+        (file,) = Path(state).glob(f"kubeops/{lab.name}/*.jsonl")
+        waves = journal.read(file)
+    shares = dict(journal.deciding_shares(waves))
     shares["before the first step, after the last"] = sample.seconds - sum(shares.values())
-    began = [one for one in ran if re.search(r"\bkubeadm (init|join)\b", one.text)]
     return Round(
         wall=sample.seconds,
-        path=sum(_path(wave, ran) for wave in waves),
+        path=sum(wave.at_least(journal.COMMANDS) for wave in waves),
         shares=shares,
-        journal=sum(one.seconds for one in began),
+        journal=sum(
+            command.seconds
+            for wave in waves
+            for lane in wave.lanes
+            for command in lane.commands
+            if re.search(r"^kubeadm (init|join)\b", command.text)
+        ),
         nodes=sum(_logged(lab)),
     )
-
-
-def _path(wave: Mapping[str, Any], ran: Sequence[Ran]) -> float:
-    """Return the seconds of a wave that its kubeadm and apt commands make unavoidable."""
-    lanes = [
-        sum(one.seconds for one in _of(lane, ran) if _kind(one.text) == COUNTED)
-        for lane in wave["lanes"]
-    ]
-    return max(*lanes, sum(lanes) / int(wave["at_once"]))
-
-
-def _shares(
-    waves: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], ran: Sequence[Ran]
-) -> dict[str, float]:
-    """Return where the time went in the lanes that ended their wave; the rest of a wave waited."""
-    ended = {event["step"]: _at(event) for event in events if event["kind"] == "step-done"}
-    starts = [_at(event) for event in events if event["kind"] == "wave-started"]
-    ends = [_at(event) for event in events if event["kind"] == "wave-ended"]
-    shares: dict[str, float] = defaultdict(float)
-    for wave, start, end in zip(waves, starts, ends, strict=True):
-        last = max(wave["lanes"], key=lambda lane: max(ended[step["id"]] for step in lane["steps"]))
-        lanes = wave["lanes"] if wave["at_once"] == 1 else [last]
-        took: dict[str, float] = defaultdict(float)
-        for one in (one for lane in lanes for one in _of(lane, ran)):
-            took[_kind(one.text)] += one.seconds
-        took["no command: waiting, writing"] = (end - start).total_seconds() - sum(took.values())
-        for kind, seconds in took.items():
-            shares[kind] += seconds
-    return shares
-
-
-def _of(lane: Mapping[str, Any], ran: Iterable[Ran]) -> list[Ran]:
-    steps = {step["id"] for step in lane["steps"]}
-    return [one for one in ran if one.step in steps]
-
-
-def _kind(text: str) -> str:
-    if _WORK.search(text):
-        return COUNTED
-    return next((kind for kind, pattern in _KINDS if pattern.search(text)), "other commands")
-
-
-def _at(event: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(event["at"])
 
 
 def _logged(lab: Lab) -> Iterable[float]:
     """Give the seconds of every `kubeadm init` and `join` in the nodes' own logs."""
     for node in lab.nodes:
         ended = subprocess.run(
-            (
-                *("ssh", "-F", "none", "-o", "BatchMode=yes", "-i", str(lab.key), "-l", "ops"),
-                *("-o", f"UserKnownHostsFile={lab.known_hosts}"),
-                *(node.address, f"sudo -n cat {_CALLS}"),
-            ),
+            (*harness.ssh(lab), node.address, f"sudo -n cat {_CALLS}"),
             capture_output=True,
             text=True,
             check=True,
@@ -205,13 +137,7 @@ def _report(rounds: Sequence[Round], *, title: str) -> None:
         table.add_row(name, *(f"{what(found):.1f} s" for what in (median, min, max)))
     harness.show(table)
     print(f"ratio: {median(ratios):.2f} (goal: <= {GOAL}); of the medians: {wall / path:.2f}\n")
-    table = Table(title="where the time went", title_justify="left", title_style="bold")
-    for column in ("", "median", "share"):
-        table.add_column(column, justify="right" if column else "left")
-    kinds = {kind: median(one.shares.get(kind, 0.0) for one in rounds) for kind in rounds[0].shares}
-    for kind, seconds in sorted(kinds.items(), key=lambda item: -item[1]):
-        table.add_row(kind, f"{seconds:.1f} s", f"{seconds / wall:.0%}")
-    harness.show(table)
+    harness.report_shares([one.shares for one in rounds], of=wall)
 
 
 if __name__ == "__main__":

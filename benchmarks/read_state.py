@@ -39,11 +39,10 @@ COMMANDS = (
 # dpkg-query's status is 1 when there is no such package; that is an answer, too.
 SCRIPT = "\n".join(f"{command} || true" for command in COMMANDS)
 GOALS = {"Ansible, five commands": 5.0, "pyinfra, five commands": 1.5}
-_USER = "ops"
-_KEEP_MANAGER = f"sudo -n loginctl enable-linger {_USER}"
+_KEEP_MANAGER = f"sudo -n loginctl enable-linger {harness.USER}"
 # Without PAM sshd itself refuses users whose password is locked, which `*` is not.
 _NO_SESSIONS = (
-    f"sudo -n usermod -p '*' {_USER} && "
+    f"sudo -n usermod -p '*' {harness.USER} && "
     "echo UsePAM no | sudo -n tee /etc/ssh/sshd_config.d/00-benchmark.conf >/dev/null && "
     "sudo -n systemctl reload ssh"
 )
@@ -93,7 +92,7 @@ def _contenders(lab: Lab, *, tools: Path, directory: Path) -> Sequence[harness.C
             argv=(
                 *("xargs", "--arg-file", str(_hosts_file(hosts, directory))),
                 *("--max-procs", str(len(hosts)), "--replace={}"),
-                *("ssh", *_ssh_options(lab), "{}", f"sudo -n sh -c {_quoted(SCRIPT)}"),
+                *(*harness.ssh(lab), "{}", f"sudo -n sh -c {_quoted(SCRIPT)}"),
             ),
         ),
     )
@@ -105,7 +104,7 @@ def _ansible(lab: Lab, *, tools: Path, directory: Path) -> tuple[harness.Contend
     configuration = directory / "ansible.cfg"
     configuration.write_text(
         f"[defaults]\nforks = {len(lab.nodes)}\nhost_key_checking = True\ngathering = explicit\n"
-        f"remote_user = {_USER}\nprivate_key_file = {lab.key}\n"
+        f"remote_user = {harness.USER}\nprivate_key_file = {lab.key}\n"
         "[privilege_escalation]\nbecome = True\n"
         "[ssh_connection]\npipelining = True\n"
         f"control_path_dir = {sockets}\n"
@@ -144,7 +143,7 @@ def _playbook(path: Path, tasks: Sequence[object]) -> Path:
 
 def _pyinfra(lab: Lab, *, tools: Path, directory: Path) -> harness.Contender:
     data = {
-        "ssh_user": _USER,
+        "ssh_user": harness.USER,
         "ssh_key": str(lab.key),
         "ssh_known_hosts_file": str(lab.known_hosts),
         "ssh_strict_host_key_checking": "yes",
@@ -163,13 +162,6 @@ def _pyinfra(lab: Lab, *, tools: Path, directory: Path) -> harness.Contender:
     )
 
 
-def _ssh_options(lab: Lab) -> tuple[str, ...]:
-    return (
-        *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-F", "none"),
-        *("-o", f"UserKnownHostsFile={lab.known_hosts}", "-i", str(lab.key), "-l", _USER),
-    )
-
-
 def _hosts_file(hosts: Sequence[str], directory: Path) -> Path:
     path = directory / "hosts"
     path.write_text("".join(f"{host}\n" for host in hosts))
@@ -182,7 +174,7 @@ def _quoted(text: str) -> str:
 
 def _on_every_node(lab: Lab, command: str) -> None:
     for node in lab.nodes:
-        subprocess.run(("ssh", *_ssh_options(lab), node.address, command), check=True)
+        subprocess.run((*harness.ssh(lab), node.address, command), check=True)
 
 
 def _end_masters(sockets: Path) -> None:

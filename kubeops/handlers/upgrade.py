@@ -28,6 +28,7 @@ from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import CheckUpgrade, UpgradeApply, UpgradeNode
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.standing import control_plane_version
+from kubeops.transport.base import Command
 
 PLAN_TIMEOUT = 180
 UPGRADE_TIMEOUT = 1800
@@ -218,11 +219,9 @@ def _check_nothing(_action: CheckUpgrade, _context: StepContext) -> Check:
 def _plan(action: CheckUpgrade, context: StepContext) -> None:
     """Have kubeadm say itself that the cluster can go there; it changes nothing."""
     settled(context)
-    command = shell(
-        '"$@"', "kubeadm", "upgrade", "plan", f"v{action.version}", timeout=PLAN_TIMEOUT
-    )
+    argv = ("kubeadm", "upgrade", "plan", f"v{action.version}")
     context.run(
-        command,
+        Command(argv=argv, timeout=PLAN_TIMEOUT),
         hint=f"kubeadm on {context.host} refuses v{action.version}; nothing was changed. Cure what "
         "it says, then type the same command again.",
     )
