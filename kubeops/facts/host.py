@@ -22,7 +22,9 @@ _KUBERNETES = "/etc/kubernetes/"
 _MANIFESTS = "/etc/kubernetes/manifests/"
 _PKI = "/etc/kubernetes/pki/"
 _SYS = "/proc/sys/"
-_NOT_SYSCTLS = frozenset({"kernel/hostname", "kernel/osrelease", "kernel/random/boot_id"})
+_NOT_SYSCTLS = frozenset(
+    {"kernel/arch", "kernel/hostname", "kernel/osrelease", "kernel/random/boot_id"}
+)
 _KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler", "kubelet")
 _UNFINISHED = "/var/lib/kubeops/unfinished"
 _UNFINISHED_UPGRADE = "/var/lib/kubeops/unfinished-upgrade"
@@ -44,7 +46,8 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
     read = Reader(host=host, sections=sections)
     system = read.need("/etc/os-release", parse_host.parse_os_release)
     started = read.need("started", parse_host.parse_moment)
-    ended = read.need("ended", parse_host.parse_moment)
+    took = read.need("ended", float) - read.need("uptime", float)
+    ended = started + timedelta(seconds=took)
     stats = read.parse("files", parse_host.parse_stats)
     sums = read.parse("sums", parse_host.parse_sums)
     files = parse_host.parse_files(stats, sums)
@@ -58,10 +61,10 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         os_version=system.get("VERSION_ID", ""),
         os_pretty=system.get("PRETTY_NAME", ""),
         kernel=read.need("/proc/sys/kernel/osrelease", str.strip),
-        architecture=read.need("architecture", str.strip),
+        architecture=_architecture(read),
         machine_id=read.maybe("/etc/machine-id", str.strip, ""),
         boot_id=read.need("/proc/sys/kernel/random/boot_id", str.strip),
-        cpus=read.need("processors", int),
+        cpus=_processors(read),
         memory=read.need("/proc/meminfo", parse_host.parse_memory),
         swap=read.maybe("/proc/swaps", parse_host.parse_swap, 0),
         disk_free=read.parse(
@@ -133,11 +136,23 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
+def _architecture(read: Reader) -> str:
+    return read.text(_SYS + "kernel/arch").strip() or read.need("architecture", str.strip)
+
+
+def _processors(read: Reader) -> int:
+    """Count the processors that a program may run on: those allowed to it that are there."""
+    allowed = read.need("/proc/self/status", parse_host.parse_allowed_processors)
+    online = read.maybe(
+        "/sys/devices/system/cpu/online", parse_host.parse_processors, default=allowed
+    )
+    return len(allowed & online)
+
+
 def _addresses(read: Reader) -> tuple[str, ...]:
     return (
-        *read.parse("addresses", parse_host.parse_addresses),
-        *read.parse("fib-trie", parse_host.parse_fib_trie),
-        *read.parse("if-inet6", parse_host.parse_if_inet6),
+        *read.parse("/proc/net/fib_trie", parse_host.parse_fib_trie),
+        *read.parse("/proc/net/if_inet6", parse_host.parse_if_inet6),
     )
 
 

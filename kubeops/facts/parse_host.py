@@ -61,6 +61,23 @@ def parse_memory(text: str) -> int:
     return int(value) * _KIB
 
 
+def parse_processors(text: str) -> frozenset[int]:
+    """Read a list of processors as the kernel writes it: `0-3,8`."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
+def parse_allowed_processors(text: str) -> frozenset[int]:
+    """Read Cpus_allowed_list of /proc/self/status; it also names processors that are not there."""
+    label, value = text.split()
+    if label != "Cpus_allowed_list:":
+        raise ValueError(f"{text!r} is not Cpus_allowed_list")
+    return parse_processors(value)
+
+
 def parse_swap(text: str) -> int:
     """Read the size of all swap in /proc/swaps, in bytes. The name may hold blanks."""
     return sum(int(line.rsplit(None, 3)[1]) for line in text.splitlines()[1:]) * _KIB
@@ -92,19 +109,14 @@ def parse_cgroup(text: str) -> str:
     return next((kind for _blocks, _size, path, kind in lines if path == _CGROUP), "")
 
 
-def parse_addresses(text: str) -> tuple[str, ...]:
-    """Read `ip -o addr show scope global`."""
-    return tuple(line.split()[3].partition("/")[0] for line in text.splitlines())
-
-
 def parse_fib_trie(text: str) -> tuple[str, ...]:
-    """Read the host's own IPv4 addresses from /proc/net/fib_trie, for hosts without `ip`."""
+    """Read the host's own IPv4 addresses from /proc/net/fib_trie."""
     found = dict.fromkeys(_FIB_LOCAL.findall(text))
     return tuple(address for address in found if _is_global(ipaddress.ip_address(address)))
 
 
 def parse_if_inet6(text: str) -> tuple[str, ...]:
-    """Read the host's own IPv6 addresses from /proc/net/if_inet6, for hosts without `ip`."""
+    """Read the host's own IPv6 addresses from /proc/net/if_inet6."""
     found = (ipaddress.IPv6Address(int(line.split()[0], 16)) for line in text.splitlines())
     return tuple(str(address) for address in found if _is_global(address))
 

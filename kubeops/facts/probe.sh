@@ -5,6 +5,9 @@
 # its section out. Slow programs run at the same time in the background; their sections stay below
 # PIPE_BUF, so that they never mix.
 #
+# To start a program costs a host a millisecond, more than most of the answers: what the shell can do, or
+# the kernel says in a file, is not asked of a program.
+#
 # Private keys never leave the host: of certificates and kubeconfigs only public parts are read.
 
 packages='kubeadm kubelet kubectl cri-tools kubernetes-cni containerd containerd.io runc docker-ce
@@ -31,8 +34,8 @@ aside() { # NAME COMMAND...: a section written in one piece, stderr included
     printf '%.3000s\n@@%s %s %s\n' "$body" "$boundary" "$status" "$name"
 }
 
-without_stderr() {
-    "$@" 2>/dev/null
+without_stderr() { # PROGRAM ARGUMENT...: takes the place of this shell
+    exec "$@" 2>/dev/null
 }
 
 source_answer() { # URL
@@ -97,19 +100,22 @@ found_programs() {
     done
 }
 
+present() { # MODULE
+    # Built in without parameters it is not below /sys/module.
+    [ -d "/sys/module/$1" ] ||
+        { [ "$1" = br_netfilter ] && [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; }
+}
+
 present_modules() {
     for module in $modules; do
-        [ ! -d "/sys/module/$module" ] || echo "$module"
+        ! present "$module" || echo "$module"
     done
-    # Built in without parameters: not below /sys/module.
-    [ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || echo br_netfilter
 }
 
 loadable_modules() {
     for module in overlay br_netfilter; do
         # What is present is not asked about again.
-        [ -d "/sys/module/$module" ] || ! modprobe --dry-run --quiet "$module" 2>/dev/null ||
-            echo "$module"
+        present "$module" || ! modprobe --dry-run --quiet "$module" 2>/dev/null || echo "$module"
     done
 }
 
@@ -145,6 +151,7 @@ running_kubeadm() {
 }
 
 # One process reads every text file, each into a section named like the file. Missing: no section.
+# At the end it passes on what the slow programs say.
 text_files() {
     set --
     for sysctl in $sysctls; do
@@ -169,6 +176,14 @@ text_files() {
                 return line ~ /^[ -]*(server|client-certificate-data|client-certificate): /
             if (file == "/proc/meminfo") return line ~ /^MemTotal:/
             if (file == "/proc/filesystems") return line ~ /overlay$/
+            if (file == "/proc/self/status") return line ~ /^Cpus_allowed_list:/
+            if (file == "/proc/net/fib_trie") {
+                # An address, and below it what it is to the host.
+                if (line ~ /\|-- /) address = line
+                if (line !~ /\/32 host LOCAL/) return 0
+                print address
+                return 1
+            }
             if (file ~ /\/modules\.builtin$/) {
                 name = line
                 sub(/^.*\//, "", name)
@@ -191,8 +206,12 @@ text_files() {
                 if (more == 0 || lines > 0) printf "\n@@%s 0 %s\n", boundary, file
                 if (more == 0) close(file)
             }
-        }' /etc/os-release /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /etc/machine-id \
-        /proc/sys/kernel/random/boot_id /proc/meminfo /proc/swaps /proc/locks /proc/filesystems \
+            while ((getline line < "-") > 0) print line
+        }' /etc/os-release /proc/sys/kernel/hostname /proc/sys/kernel/osrelease \
+        /proc/sys/kernel/arch /etc/machine-id /proc/sys/kernel/random/boot_id \
+        /proc/meminfo /proc/swaps /proc/locks /proc/filesystems \
+        /proc/self/status /sys/devices/system/cpu/online \
+        /proc/net/fib_trie /proc/net/if_inet6 \
         "/lib/modules/$kernel/modules.builtin" "$@" \
         /etc/containerd/config.toml /var/lib/kubeops/unfinished \
         /var/lib/kubeops/unfinished-upgrade \
@@ -231,37 +250,34 @@ filesystems() {
 }
 
 fast() {
-    text_files
     files
     filesystems
-    section architecture uname -m
-    section processors nproc
+    # Kernels before 6.2 do not say it in a file.
+    [ -e /proc/sys/kernel/arch ] || section architecture uname -m
     section programs found_programs
     section modules present_modules
     section loadable loadable_modules
     section kubeadm-running running_kubeadm
-    section kubeadm-backups ls -1tr /etc/kubernetes/tmp
-    if has ip; then
-        section addresses ip -o addr show scope global
-    else
-        section fib-trie cat /proc/net/fib_trie
-        section if-inet6 cat /proc/net/if_inet6
-    fi
+    [ ! -d /etc/kubernetes/tmp ] || section kubeadm-backups ls -1tr /etc/kubernetes/tmp
+    # For the kernel's file it walks through a table of all connections there might be; ss does not.
     if has ss; then
         section listeners tcp_listeners
     else
         section tcp cat /proc/net/tcp /proc/net/tcp6
     fi
+    text_files
+}
+
+uptime() { # How much later it is at the end, the kernel says without a program.
+    read -r seconds _ </proc/uptime && echo "$seconds"
 }
 
 main() {
     announce
     section started date +%s.%N
-    slow "$@" | {
-        fast
-        cat
-    }
-    section ended date +%s.%N
+    section uptime uptime
+    slow "$@" | fast
+    section ended uptime
 }
 
 # In one piece: written as it comes it would be some thirty packets, each waking four processes.

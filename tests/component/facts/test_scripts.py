@@ -1,5 +1,6 @@
 """The scripts as they are, on this machine: root or not, in every shell, with little installed."""
 
+import json
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ from kubeops.transport.base import Command
 from kubeops.transport.local import LocalRunner
 
 PATH_LINE = b"PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-BARE = ("sh", "awk", "date", "stat", "uname", "nproc", "cat", "tr")
+BARE = ("sh", "awk", "date", "stat", "uname", "cat", "tr")
 
 
 def run(command: Command, *, shell: str = "sh", path: str = "") -> Sections:
@@ -58,6 +59,7 @@ def test_this_machine_can_be_read(shell: str) -> None:
     assert facts.hostname == socket.gethostname()
     assert facts.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert facts.cpus == len(os.sched_getaffinity(0))
+    assert facts.architecture == os.uname().machine
     assert facts.memory > 0
     assert facts.disk_free["/"] > 0
     assert facts.sysctls["net.ipv4.ip_forward"] in {"0", "1"}
@@ -71,6 +73,14 @@ def test_a_machine_with_next_to_nothing_can_be_read(tmp_path: Path) -> None:
     assert facts.hostname == socket.gethostname()
     assert facts.programs == frozenset()
     assert (facts.packages, facts.units) == ({}, {})
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+def test_the_addresses_are_those_that_ip_shows() -> None:
+    shown = LocalRunner().run(Command(argv=("ip", "-j", "addr", "show", "scope", "global"))).must()
+    entries = (entry for link in json.loads(shown.stdout) for entry in link.get("addr_info", ()))
+    found = {entry["local"] for entry in entries if entry}
+    assert set(read().addresses) == found
 
 
 def test_a_listener_is_found_with_ss_and_without(tmp_path: Path) -> None:

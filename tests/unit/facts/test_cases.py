@@ -60,8 +60,8 @@ def _etcd(text: str) -> object:
 
 
 PARSERS: Mapping[str, Callable[[str], object]] = {
-    "addresses": parse_host.parse_addresses,
     "alarms": parse_etcd.parse_alarms,
+    "allowed_processors": parse_host.parse_allowed_processors,
     "api": _api,
     "apt_locked": _apt_locked,
     "certificate": partial(parse_certs.parse_certificate, "ca"),
@@ -82,6 +82,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
     "nodes": parse_kube.parse_nodes,
     "os_release": parse_host.parse_os_release,
     "packages": _packages,
+    "processors": parse_host.parse_processors,
     "release": parse_packages.parse_release,
     "sandbox_image": parse_packages.parse_sandbox_image,
     "server": parse_certs.parse_server,
