@@ -50,6 +50,9 @@ class Exchange:
             self._start(channel, deadline)
             with self._feeding(channel):
                 errors = self._listen(channel, deadline)
+        except (paramiko.SSHException, EOFError) as error:
+            # To read is also to write: the host is told what was read.
+            raise self._unknown(f"the connection failed while it ran: {error}") from error
         finally:
             channel.close()
         if channel.exit_status >= 0:

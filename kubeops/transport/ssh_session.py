@@ -29,6 +29,11 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 # Paramiko computes and compares the others' checksums in Python, packet by packet.
 _FASTER_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+_WEAK_CIPHERS = ("3des-cbc",)  # its blocks are too small for `_Packets.REKEY_BYTES`
+_WINDOW = 8 << 20
+"""Bytes a host may send on a channel before it is told that they were read."""
+_PACKET = 128 << 10
+"""The largest packet a host may send: Paramiko's time is per packet more than per byte."""
 _CHANNEL_ATTEMPTS = 7  # within about a second
 _PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
@@ -148,7 +153,9 @@ class Session:
     def _open_channel(self) -> "paramiko.Channel":
         transport = self.connection().transport
         try:
-            return transport.open_session(timeout=self._patience.channel)
+            return transport.open_session(
+                window_size=_WINDOW, max_packet_size=_PACKET, timeout=self._patience.channel
+            )
         except (paramiko.SSHException, EOFError, OSError) as error:
             # Paramiko keeps one last error for all threads: what it raises may be about another
             # channel. A connection that lives is left alone: other commands may be running on it.
@@ -228,6 +235,18 @@ class Session:
             ) from error
 
 
+class _Packets(paramiko.Packetizer):  # type: ignore[misc]  # Paramiko has no types
+    """Paramiko's packets, with new keys as late as OpenSSH's client asks for them.
+
+    Paramiko asks every 512 MiB, and when the host closes a channel before it has answered, the
+    thread that would read the answer waits for it (paramiko issue 822): whatever ran on that
+    connection is lost. A host that asks by itself (RekeyLimit) sends nothing in between.
+    """
+
+    REKEY_BYTES = 1 << 36
+    """2^32 blocks of AES, as RFC 4344, section 3.2, says."""
+
+
 @dataclass(frozen=True)
 class _Wire:
     """Makes Paramiko's transport, before the first byte is sent.
@@ -248,13 +267,13 @@ class _Wire:
                 sock.setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.patience.lost * 1000)
                 )
-        transport = paramiko.Transport(sock, **options)
+        transport = paramiko.Transport(sock, packetizer_class=_Packets, **options)
         transport.handshake_timeout = self.patience.connect
         wanted = [name for kind in self.kinds for name in (_RSA if kind == "ssh-rsa" else (kind,))]
         offer = transport.get_security_options()
         offer.ciphers = (
             *(name for name in _FASTER_CIPHERS if name in offer.ciphers),
-            *(name for name in offer.ciphers if name not in _FASTER_CIPHERS),
+            *(name for name in offer.ciphers if name not in (*_FASTER_CIPHERS, *_WEAK_CIPHERS)),
         )
         usual = offer.key_types
         offer.key_types = tuple(

@@ -87,6 +87,25 @@ def test_fifty_megabytes_in_and_out_at_once(site: Site) -> None:
     assert output == content
 
 
+def test_a_host_that_asks_for_new_keys_all_the_time(site: Site) -> None:
+    runner = site.transport(site.server("RekeyLimit 1M")).runner("cp1")
+    content = os.urandom(1 << 20) * 20
+    for _ in range(5):
+        output = bytearray()
+        assert runner.stream(Command(argv=("cat",), stdin=content), output.extend).ok
+        assert output == content
+
+
+def test_new_keys_are_asked_for_as_late_as_the_ciphers_allow(site: Site) -> None:
+    server = site.server()
+    transport = site.transport(server)
+    assert run(transport.runner("cp1"), "true").ok
+    wire = transport._sessions["cp1"].connection().transport
+    assert wire.packetizer.REKEY_BYTES == 1 << 36
+    offered = wire.get_security_options().ciphers
+    assert {wire._cipher_info[name]["block-size"] for name in offered} == {16}
+
+
 def test_much_on_stderr_while_stdin_is_read(site: Site) -> None:
     runner = site.transport(site.server()).runner("cp1")
     content = b"0123456789abcdef" * (1 << 19)

@@ -1,6 +1,7 @@
 import threading
 from types import SimpleNamespace
 
+import paramiko
 import pytest
 
 from kubeops.errors import TransportError, UnknownOutcomeError
@@ -42,3 +43,34 @@ def test_a_machine_that_hangs_when_a_command_is_started(monkeypatch: pytest.Monk
 def test_a_machine_that_refuses_to_start_commands() -> None:
     with pytest.raises(TransportError, match="refuses to start commands"):
         exchange().over(RefusingChannel())
+
+
+class BreakingChannel(HungChannel):
+    """The connection fails when what was read is acknowledged."""
+
+    closed = False
+    eof_received = False
+    out_window_size = 0
+
+    def exec_command(self, _line: str) -> None:
+        return None
+
+    def shutdown_write(self) -> None:
+        return None
+
+    def fileno(self) -> int:
+        return 0
+
+    def exit_status_ready(self) -> bool:
+        return False
+
+    def recv_ready(self) -> bool:
+        return True
+
+    def recv(self, _size: int) -> bytes:
+        raise paramiko.SSHException("Key-exchange timed out")
+
+
+def test_a_connection_that_fails_while_output_is_read() -> None:
+    with pytest.raises(UnknownOutcomeError, match="failed while it ran: Key-exchange timed out"):
+        exchange().over(BreakingChannel())
