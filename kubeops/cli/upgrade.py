@@ -27,10 +27,11 @@ TO = Option(
 )
 STRATEGY = Option(
     name="strategy",
-    value="rolling|all-at-once",
-    help="How workers are upgraded: a few at a time, or all together, which costs downtime.",
+    value="rolling|all-at-once|replace",
+    help="How workers are upgraded: a few at a time, all together, which costs downtime, or by new "
+    "hosts that say replaces: in the inventory.",
     default="rolling",
-    parse=one_of("rolling", "all-at-once"),
+    parse=one_of("rolling", "all-at-once", "replace"),
 )
 
 

@@ -59,7 +59,7 @@ def _behind(
         *(
             f"node {node.name} is still cordoned"
             for node in api.nodes
-            if cordon(node) is Cordon.OURS
+            if node.name in nodes and cordon(node) is Cordon.OURS
         ),
         *(
             f"{workload.name} has the image {image}"

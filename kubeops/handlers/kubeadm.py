@@ -16,7 +16,9 @@ Tokens and certificate keys are made fresh for each join (kubeadm keeps the cert
 hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire within 15 minutes.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
@@ -33,6 +35,7 @@ from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
 from kubeops.handlers.tools import kubectl
 from kubeops.model.desired import Cluster, Host
+from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.install import init_cluster
@@ -70,7 +73,8 @@ def _configured(
     )
 
 
-def _check(_action: object, context: StepContext) -> Check:
+def check_node(_action: object, context: StepContext) -> Check:
+    """Tell whether kubeadm has done its work on the step's host."""
     state = kubeadm_state(context)
     return DONE if state.is_node and state.pid is None else NEEDED
 
@@ -121,6 +125,16 @@ def _init(action: InitCluster, context: StepContext) -> None:
     if state.is_node:
         return
     _clear_unfinished(state, context)
+    kubeadm_init(action, context, settings=lambda config: config)
+
+
+def kubeadm_init(
+    action: InitCluster, context: StepContext, *, settings: Callable[[str], str]
+) -> None:
+    """Run `kubeadm init` on the step's host, under the mark of what is unfinished.
+
+    `settings` is given the configuration and returns what kubeadm gets.
+    """
     token, key = new_token(), new_certificate_key()
     host = context.desired.host(context.host)
     context.progress("kubeadm init")
@@ -133,7 +147,7 @@ def _init(action: InitCluster, context: StepContext) -> None:
             "--upload-certs",
             "--skip-token-print",
             "--skip-certificate-key-print",
-            config=_init_config(action, context.desired, host, token=token, key=key),
+            config=settings(_init_config(action, context.desired, host, token=token, key=key)),
             secrets=(token, key),
             timeout=INIT_TIMEOUT,
         )
@@ -142,10 +156,10 @@ def _init(action: InitCluster, context: StepContext) -> None:
 
 
 def _init_gate(_action: InitCluster, context: StepContext) -> Gate:
-    return _control_plane_gate(context, context.host)
+    return control_plane_gate(context, context.host)
 
 
-def _control_plane_gate(context: StepContext, via: str) -> Gate:
+def control_plane_gate(context: StepContext, via: str) -> Gate:
     """Pass when the host's own API server is ready and its etcd member votes, as `via` sees it."""
 
     def look() -> Reading:
@@ -160,11 +174,13 @@ def _control_plane_gate(context: StepContext, via: str) -> Gate:
     return Gate(name=f"the control plane of {context.host}", look=look, timeout=READY_TIMEOUT)
 
 
-def _invite(context: StepContext, *, via: str, token: str, key: str, certificates: bool) -> None:
+def _invite(
+    context: StepContext, desired: Cluster, *, via: str, token: str, key: str, certificates: bool
+) -> None:
     """Make `token` known on `via`, and upload the certificates under `key` if they are needed."""
-    host = context.desired.host(via)
-    action = init_cluster(context.desired, host)
-    config = _init_config(action, context.desired, host, token=token, key=key)
+    host = desired.host(via)
+    action = init_cluster(desired, host)
+    config = _init_config(action, desired, host, token=token, key=key)
     runner = context.transport.runner(via)
     context.progress(f"making a token on {via}")
     commands: list[tuple[str, ...]] = [("kubeadm", "token", "create")]
@@ -200,7 +216,14 @@ def _join(
     token, key = new_token(), new_certificate_key()
     host = context.desired.host(context.host)
     try:
-        _invite(context, via=action.via, token=token, key=key, certificates=control_plane)
+        _invite(
+            context,
+            _running(action, context.desired),
+            via=action.via,
+            token=token,
+            key=key,
+            certificates=control_plane,
+        )
         authority = via.run(Command(argv=("cat", "/etc/kubernetes/pki/ca.crt"))).must()
         context.progress("kubeadm join")
         context.run(
@@ -227,6 +250,16 @@ def _join(
         _forget(token, context, via=action.via)
 
 
+def _running(action: JoinControlPlane | JoinWorker, desired: Cluster) -> Cluster:
+    """The cluster as it runs: in an upgrade the inventory does not say its version yet.
+
+    kubeadm refuses a configuration of a release much older than its own, also to make a token.
+    """
+    if isinstance(action, JoinControlPlane) or not action.version:
+        return desired
+    return replace(desired, kubernetes=KubeVersion.parse(action.version))
+
+
 def _forget(token: str, context: StepContext, *, via: str) -> None:
     """Delete `token` on `via`; one that cannot be deleted now ends by itself, soon."""
     delete = Command(argv=("kubeadm", "token", "delete", token.split(".", 1)[0]))
@@ -243,7 +276,7 @@ def _join_worker(action: JoinWorker, context: StepContext) -> None:
 
 
 def _joined_control_plane(action: JoinControlPlane, context: StepContext) -> Gate:
-    return _control_plane_gate(context, action.via)
+    return control_plane_gate(context, action.via)
 
 
 def _registered(action: JoinWorker, context: StepContext) -> Gate:
@@ -256,6 +289,8 @@ def _registered(action: JoinWorker, context: StepContext) -> Gate:
     return Gate(name=f"node {context.host}", look=look, timeout=READY_TIMEOUT, successes=1)
 
 
-INIT_CLUSTER = Handler(check=_check, apply=_init, gate=_init_gate)
-JOIN_CONTROL_PLANE = Handler(check=_check, apply=_join_control_plane, gate=_joined_control_plane)
-JOIN_WORKER = Handler(check=_check, apply=_join_worker, gate=_registered)
+INIT_CLUSTER = Handler(check=check_node, apply=_init, gate=_init_gate)
+JOIN_CONTROL_PLANE = Handler(
+    check=check_node, apply=_join_control_plane, gate=_joined_control_plane
+)
+JOIN_WORKER = Handler(check=check_node, apply=_join_worker, gate=_registered)

@@ -326,8 +326,12 @@ class DeprecatedApi:
 
 @dataclass(frozen=True, kw_only=True)
 class UpgradeFacts:
-    """What only an upgrade asks, besides what `ClusterFacts` holds."""
+    """What only an upgrade asks, besides what `ClusterFacts` holds.
+
+    `reach` is what hosts that are to join and the others found at each other's ports.
+    """
 
     offers: tuple[Offer, ...] = ()
     drainability: tuple[Drainability, ...] = ()
     deprecated: tuple[DeprecatedApi, ...] = ()
+    reach: tuple[Reach, ...] = ()

@@ -54,8 +54,9 @@ class Availability:
 
 @dataclass(frozen=True, kw_only=True)
 class UpgradeReport:
-    """How an upgrade went."""
+    """How an upgrade went; `notices` is what it leaves to the operator, one line each."""
 
     outcome: Outcome
     steps: tuple[StepTime, ...]
     availability: Availability
+    notices: tuple[str, ...] = ()

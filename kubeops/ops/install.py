@@ -1,6 +1,7 @@
 """`install`: gather, plan; the plan is then approved and run like any other."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from kubeops.errors import UsageError
@@ -13,10 +14,13 @@ from kubeops.plan.manifests import manifest_sources
 from kubeops.plan.model import Plan
 from kubeops.plan.network import ManifestSource
 from kubeops.plan.preflight import preflight
+from kubeops.plan.replacing import notes, present
 
 
 def plan(session: Session, *, accepted: tuple[str, ...], limit: tuple[str, ...]) -> Plan:
     """Observe the hosts and plan what makes them the cluster the inventory describes.
+
+    Hosts that wait to replace others are not joined, and those that were replaced not again.
 
     Raises:
         LockedError: another run is at work on the cluster.
@@ -25,24 +29,23 @@ def plan(session: Session, *, accepted: tuple[str, ...], limit: tuple[str, ...])
     """
     refuse_if_running(session)
     facts = session.observe(ask_source=True)
-    membership = Membership.of(session.desired, facts)
-    joining = [name for name in facts.hosts if name not in membership.members]
-    reach = (
-        gather_reach(session.desired, session.transport, hosts=tuple(facts.hosts))
-        if joining
-        else ()
-    )
-    return plan_install(
-        session.desired,
+    desired = present(session.desired, facts)
+    membership = Membership.of(desired, facts)
+    there = tuple(host.name for host in desired.hosts if host.name in facts.hosts)
+    joining = [name for name in there if name not in membership.members]
+    reach = gather_reach(desired, session.transport, hosts=there) if joining else ()
+    planned = plan_install(
+        desired,
         facts,
-        findings=preflight(session.desired, facts, reach=reach, limit=limit),
+        findings=preflight(desired, facts, reach=reach, limit=limit),
         accepted=accepted,
         limit=limit,
-        manifests=_manifests(session.desired),
+        manifests=manifests_of(desired),
     )
+    return replace(planned, done=(*planned.done, *notes(session.desired, facts)))
 
 
-def _manifests(desired: Cluster) -> tuple[ManifestSource, ...]:
+def manifests_of(desired: Cluster) -> tuple[ManifestSource, ...]:
     """The manifests the inventory asks for; a file's digest is its content's, a URL's its own."""
     return tuple(
         ManifestSource(name=name, source=source, digest=_digest(name, source))

@@ -92,11 +92,15 @@ class JoinControlPlane:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinWorker:
-    """Join a worker, with a fresh token made on `via`."""
+    """Join a worker, with a fresh token made on `via`.
+
+    `version` is the release that the control plane runs; empty: the one of the inventory.
+    """
 
     address: str
     endpoint: str
     via: str
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

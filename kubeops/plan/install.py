@@ -103,10 +103,10 @@ def plan_install(
     membership = Membership.of(desired, facts)
     joining = [host for host in hosts if host.name not in membership.members]
     candidates = (
-        _hosts_wave(joining, desired, facts),
+        hosts_wave(joining, desired, facts),
         _init_wave(joining, desired, membership),
         _control_planes_wave(joining, desired, membership),
-        _workers_wave(joining, desired, membership),
+        workers_wave(joining, desired, membership),
         Wave(
             name="network",
             title=f"network: {desired.cni.name}",
@@ -119,7 +119,7 @@ def plan_install(
             ),
             at_once=HOSTS_AT_ONCE,
         ),
-        _nodes_wave(hosts, facts, joining, membership),
+        nodes_wave(hosts, facts, joining, membership),
     )
     waves = tuple(wave for wave in candidates if wave.lanes)
     last = _await(desired, hosts, membership)
@@ -155,7 +155,8 @@ def _summary(desired: Cluster) -> str:
     )
 
 
-def _hosts_wave(hosts: Iterable[Host], desired: Cluster, facts: ClusterFacts) -> Wave:
+def hosts_wave(hosts: Iterable[Host], desired: Cluster, facts: ClusterFacts) -> Wave:
+    """Return the wave that prepares `hosts` for the release that `desired` names."""
     lanes = [
         Lane(
             name=host.name,
@@ -224,7 +225,10 @@ def _control_planes_wave(joining: Sequence[Host], desired: Cluster, membership: 
     return Wave(name="control-planes", title="join the control planes", lanes=lanes)
 
 
-def _workers_wave(joining: Sequence[Host], desired: Cluster, membership: Membership) -> Wave:
+def workers_wave(
+    joining: Sequence[Host], desired: Cluster, membership: Membership, *, version: str = ""
+) -> Wave:
+    """Return the wave that joins the workers of `joining`; `version` as in `JoinWorker`."""
     lanes = tuple(
         Lane(
             name=host.name,
@@ -235,7 +239,10 @@ def _workers_wave(joining: Sequence[Host], desired: Cluster, membership: Members
                     title="kubeadm join as worker",
                     gate="node registered",
                     action=JoinWorker(
-                        address=host.address, endpoint=desired.endpoint, via=membership.via
+                        address=host.address,
+                        endpoint=desired.endpoint,
+                        via=membership.via,
+                        version=version,
                     ),
                 ),
             ),
@@ -246,12 +253,13 @@ def _workers_wave(joining: Sequence[Host], desired: Cluster, membership: Members
     return Wave(name="workers", title="join the workers", lanes=lanes, at_once=WORKERS_AT_ONCE)
 
 
-def _nodes_wave(
+def nodes_wave(
     hosts: Sequence[Host],
     facts: ClusterFacts,
     joining: Sequence[Host],
     membership: Membership,
 ) -> Wave:
+    """Return the wave that gives the nodes of `hosts` their labels and taints."""
     lanes = tuple(
         Lane(
             name=host.name,

@@ -64,14 +64,14 @@ def _whole(hosts: Sequence[Host]) -> tuple[Wave, ...]:
         Wave(
             name="workers",
             title="reset the workers",
-            lanes=tuple(Lane(name=host.name, steps=(_reset(host),)) for host in workers),
+            lanes=tuple(Lane(name=host.name, steps=(reset_step(host),)) for host in workers),
             at_once=HOSTS_AT_ONCE,
             failure_budget=HOSTS_AT_ONCE,
         ),
         Wave(
             name="control-planes",
             title="reset the control planes",
-            lanes=tuple(Lane(name=host.name, steps=(_reset(host),)) for host in control_planes),
+            lanes=tuple(Lane(name=host.name, steps=(reset_step(host),)) for host in control_planes),
             at_once=HOSTS_AT_ONCE,
             failure_budget=HOSTS_AT_ONCE,
         ),
@@ -99,32 +99,36 @@ def _some(hosts: Sequence[Host], desired: Cluster, via: str) -> tuple[Wave, ...]
 
 def _leave(host: Host, desired: Cluster, via: str) -> Lane:
     drain = desired.upgrade.drain
+    action = DrainNode(node=host.name, timeout=drain.timeout, grace=drain.grace)
+    steps = farewell(host, via=via, drain=action) if via else ()
+    return Lane(name=host.name, steps=(*steps, reset_step(host)))
+
+
+def farewell(host: Host, *, via: str, drain: DrainNode | None) -> tuple[Step, ...]:
+    """Return the steps with which `host` leaves its cluster, done on the control plane `via`.
+
+    Without `drain` nothing runs on it any more.
+    """
     leave: list[tuple[str, str, Action]] = []
-    if via:
+    if drain is not None:
+        leave.append(("drain", f"drain {host.name}", drain))
+    if host.is_control_plane:
         leave.append(
             (
-                "drain",
-                f"drain {host.name}",
-                DrainNode(node=host.name, timeout=drain.timeout, grace=drain.grace),
+                "etcd-member",
+                f"remove {host.name}'s etcd member",
+                RemoveEtcdMember(node=host.name),
             )
         )
-        if host.is_control_plane:
-            leave.append(
-                (
-                    "etcd-member",
-                    f"remove {host.name}'s etcd member",
-                    RemoveEtcdMember(node=host.name),
-                )
-            )
-        leave.append(("node", f"delete node {host.name}", DeleteNode(node=host.name)))
-    steps = tuple(
+    leave.append(("node", f"delete node {host.name}", DeleteNode(node=host.name)))
+    return tuple(
         Step(id=f"/hosts/{host.name}/{name}", host=via, title=title, action=action)
         for name, title, action in leave
     )
-    return Lane(name=host.name, steps=(*steps, _reset(host)))
 
 
-def _reset(host: Host) -> Step:
+def reset_step(host: Host) -> Step:
+    """Return the step after which `host` belongs to no cluster."""
     return Step(
         id=f"/hosts/{host.name}/reset",
         host=host.name,

@@ -16,7 +16,14 @@ from dataclasses import dataclass, replace
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts
 from kubeops.model.version import KubeVersion
-from kubeops.plan.actions import Action, UpgradeApply, UpgradeKubelet, UpgradeNode
+from kubeops.plan.actions import (
+    Action,
+    DeleteNode,
+    JoinWorker,
+    UpgradeApply,
+    UpgradeKubelet,
+    UpgradeNode,
+)
 from kubeops.plan.standing import image_version, kube_proxy_version, package_version
 
 KUBELET_SKEW = 3
@@ -73,6 +80,11 @@ class Components:
                     kubelets={**self.kubelets, node: version},
                     kubectls=kubectls or self.kubectls,
                 )
+            case JoinWorker(version=text):
+                return replace(self, kubelets={**self.kubelets, host: KubeVersion.parse(text)})
+            case DeleteNode(node=node):
+                left = {name: found for name, found in self.kubelets.items() if name != node}
+                return replace(self, kubelets=left)
             case _:
                 return self
 

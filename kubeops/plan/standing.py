@@ -235,6 +235,10 @@ class ClusterStanding:
         """The workers, in the order of the inventory."""
         return tuple(one for one in self.hosts if not one.host.is_control_plane)
 
+    def without(self, names: Container[str]) -> "ClusterStanding":
+        """The same cluster, as if it had no hosts called `names`."""
+        return replace(self, hosts=tuple(one for one in self.hosts if one.host.name not in names))
+
     def run(self, version: KubeVersion) -> bool:
         """Whether every control plane is whole and at `version` or newer."""
         return all(one.runs(version) for one in self.control_planes)

@@ -6,7 +6,7 @@ plan (plan/upgrade_checks.py). What hosts and cluster are already gets no step, 
 finished cluster is empty and that of an interrupted upgrade is the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,8 +25,11 @@ from kubeops.plan.actions import (
     UncordonNode,
 )
 from kubeops.plan.model import Lane, Plan, Step, Wave
+from kubeops.plan.replacing import Stage, note, present, replacements
 from kubeops.plan.standing import ClusterStanding, Cordon, Standing, cordon
 from kubeops.plan.upgrade_checks import upgrade_checks
+from kubeops.plan.upgrade_exchange import Exchange
+from kubeops.plan.upgrade_exchange_waves import preparation
 from kubeops.plan.upgrade_hop import Hop, HopSettings, has_source
 from kubeops.plan.upgrade_path import Path, Wish, find_path
 from kubeops.plan.upgrade_situation import Situation
@@ -39,10 +42,14 @@ HARMLESS = (
 
 
 class Strategy(StrEnum):
-    """How workers are upgraded: a few at a time, or all together with downtime."""
+    """How workers are upgraded: a few at a time, all together with downtime, or by new hosts.
+
+    What no new host replaces is upgraded a few at a time in any case.
+    """
 
     ROLLING = "rolling"
     ALL_AT_ONCE = "all-at-once"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +86,13 @@ def plan_upgrade(
         choices: what the operator chose.
     """
     chosen = choices or Choices()
+    exchange = exchange_of(desired, facts, chosen)
+    desired = present(desired, facts)
     standing = ClusterStanding.of(desired, facts)
-    path = find_path(standing, more.offers, wish)
-    hops = _hops(path, standing, _settings(desired, facts, path, chosen))
-    waves = tuple(wave for hop in hops for wave in hop_waves(hop))
+    behind = {one.host.name for one in standing.hosts if exchange.stays_behind(one, wish.minor)}
+    path = find_path(standing.without(behind), more.offers, wish)
+    hops = _hops(path, standing, _settings(desired, facts, path, chosen, exchange))
+    waves = tuple(wave for wave in _waves(exchange, hops) if wave.lanes)
     inventory = _inventory_wave(desired, hops)
     changes = any(
         not isinstance(step.action, HARMLESS)
@@ -90,27 +100,25 @@ def plan_upgrade(
         for lane in wave.lanes
         for step in lane.steps
     )
+    situation = Situation(
+        desired=desired,
+        facts=facts,
+        more=more,
+        hops=hops,
+        waves=waves,
+        exchange=exchange,
+        limit=tuple(chosen.limit),
+        all_at_once=chosen.strategy is Strategy.ALL_AT_ONCE,
+        replaces=chosen.strategy is Strategy.REPLACE,
+    )
     return Plan(
         kind="upgrade",
         cluster=desired.name,
-        summary=_summary(desired, standing, path, wish),
+        summary=_summary(desired, standing, path, wish, exchange),
         waves=(*((_snapshot_wave(desired, facts),) if changes else ()), *waves, *inventory),
-        findings=(
-            *path.findings,
-            *upgrade_checks(
-                Situation(
-                    desired=desired,
-                    facts=facts,
-                    more=more,
-                    hops=hops,
-                    waves=waves,
-                    limit=tuple(chosen.limit),
-                    all_at_once=chosen.strategy is Strategy.ALL_AT_ONCE,
-                )
-            ),
-        ),
+        findings=(*path.findings, *upgrade_checks(situation)),
         accepted=chosen.accepted,
-        done=_done(standing, hops),
+        done=(*_done(standing.without(exchange.leaving), hops), *_replaced(exchange)),
         rehearsal=facts.rehearsal,
     )
 
@@ -122,11 +130,30 @@ def workers_at_once(allowed: int | str, workers: int) -> int:
     return max(1, workers * int(allowed.removesuffix("%")) // 100)
 
 
-def _settings(desired: Cluster, facts: ClusterFacts, path: Path, chosen: Choices) -> HopSettings:
+def exchange_of(desired: Cluster, facts: ClusterFacts, chosen: Choices) -> Exchange:
+    """Return what an upgrade with these choices replaces."""
+    if chosen.strategy is not Strategy.REPLACE:
+        return Exchange(desired=desired, facts=facts)
+    names = chosen.limit or [host.name for host in desired.hosts]
+    return Exchange.within(names, desired, facts)
+
+
+def _waves(exchange: Exchange, hops: Sequence[Hop]) -> Iterator[Wave]:
+    if hops:
+        yield preparation(exchange, hops[-1].version)
+    for hop in hops:
+        yield from hop_waves(hop)
+
+
+def _settings(
+    desired: Cluster, facts: ClusterFacts, path: Path, chosen: Choices, exchange: Exchange
+) -> HopSettings:
     names = frozenset(chosen.limit or (host.name for host in desired.hosts))
     final = path.hops[-1].minor if path.hops else desired.kubernetes.minor
     return HopSettings(
         desired=desired,
+        exchange=exchange,
+        final=final,
         names=names,
         stale_sources=frozenset(
             name for name, found in facts.hosts.items() if not has_source(found, desired, final)
@@ -197,7 +224,10 @@ def _inventory_wave(desired: Cluster, hops: Sequence[Hop]) -> tuple[Wave, ...]:
     )
 
 
-def _summary(desired: Cluster, standing: ClusterStanding, path: Path, wish: Wish) -> str:
+def _summary(
+    desired: Cluster, standing: ClusterStanding, path: Path, wish: Wish, exchange: Exchange
+) -> str:
+    replaced = len(exchange.unfinished)
     control_planes, workers = len(desired.control_planes), len(desired.workers)
     running = [plane.control_plane for plane in standing.control_planes if plane.control_plane]
     begin = min(running, default=desired.kubernetes)
@@ -206,6 +236,7 @@ def _summary(desired: Cluster, standing: ClusterStanding, path: Path, wish: Wish
         (" -> ".join(version.tag for version in way) if path.hops else f"{begin.tag} -> {wish}")
         + f", {control_planes} control plane{'s' if control_planes != 1 else ''}, "
         + f"{workers} worker{'s' if workers != 1 else ''}"
+        + (f", {replaced} of them replaced" if replaced else "")
     )
 
 
@@ -217,6 +248,15 @@ def _done(standing: ClusterStanding, hops: Sequence[Hop]) -> tuple[str, ...]:
         f"{one.host.name}: cordoned by the operator, stays cordoned"
         for one in standing.hosts
         if one.cordon is Cordon.OPERATORS
+    )
+
+
+def _replaced(exchange: Exchange) -> tuple[str, ...]:
+    """What the inventory still lists, and need not."""
+    return tuple(
+        note(one, exchange.desired)
+        for one in replacements(exchange.desired, exchange.facts)
+        if one.stage is Stage.REPLACED
     )
 
 

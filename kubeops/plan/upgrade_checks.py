@@ -7,6 +7,7 @@ draining in plan/upgrade_drain_checks.py.
 
 from collections.abc import Iterator
 
+from kubeops.model.desired import Host
 from kubeops.model.observed import HostFacts, StaticPod
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.actions import FetchPackages, UpgradeApply
@@ -15,6 +16,7 @@ from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.model import Finding
 from kubeops.plan.skew import Components, violations
 from kubeops.plan.upgrade_drain_checks import drain_checks
+from kubeops.plan.upgrade_exchange_checks import exchange_checks, is_lost
 from kubeops.plan.upgrade_hop import Hop, applier
 from kubeops.plan.upgrade_host_checks import host_checks, readiness
 from kubeops.plan.upgrade_situation import Situation
@@ -48,27 +50,32 @@ def upgrade_checks(situation: Situation) -> tuple[Finding, ...]:
             *_deprecated(situation),
             *_strangers(situation),
             *_single_control_plane(situation),
+            *exchange_checks(situation),
             *host_checks(situation),
             *drain_checks(situation),
         ]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _unreachable(situation: Situation) -> Iterator[Finding]:
     for host in situation.desired.hosts:
         unreachable = situation.facts.unreachable.get(host.name)
-        if unreachable is not None and (host.is_control_plane or situation.within(host.name)):
+        concerned = host.is_control_plane or situation.within(host.name)
+        if unreachable is not None and concerned and not is_lost(host.name, situation):
             yield blocking(
                 "unreachable",
                 unreachable.reason,
-                unreachable.hint
-                or (
-                    "Mend the host; no control plane may be left behind."
-                    if host.is_control_plane
-                    else "Mend the host or leave it out with --limit."
-                ),
+                unreachable.hint or _unreachable_cure(host, situation),
                 host=host.name,
             )
+
+
+def _unreachable_cure(host: Host, situation: Situation) -> str:
+    if host.is_control_plane:
+        return "Mend the host; no control plane may be left behind."
+    if host.name in situation.exchange.leaving:
+        return f"Mend the host; if it is lost for good: kubectl delete node {host.name}"
+    return "Mend the host or leave it out with --limit."
 
 
 def _api(situation: Situation) -> Iterator[Finding]:
@@ -257,7 +264,7 @@ def _deprecated(situation: Situation) -> Iterator[Finding]:
 
 def _strangers(situation: Situation) -> Iterator[Finding]:
     """Nodes that the inventory does not name are not upgraded."""
-    known = {host.name for host in situation.desired.hosts}
+    known = {host.name for host in situation.exchange.desired.hosts}
     for node in situation.facts.api.nodes if situation.facts.api is not None else ():
         if node.name not in known:
             yield (blocking if node.control_plane else warning)(

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from kubeops.model.desired import Cluster
+from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import HostFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.actions import AddPackageSource
 from kubeops.plan.hosts import KEYRING, has_file, source_file
 from kubeops.plan.standing import ClusterStanding, Cordon, Standing
+from kubeops.plan.upgrade_exchange import Exchange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,9 @@ class HopSettings:
     """What all hops of one upgrade have in common.
 
     Attributes:
-        desired: the inventory.
+        desired: the inventory, without hosts that wait to join and those that were replaced.
+        exchange: the workers that are replaced.
+        final: the minor release of the last hop.
         names: the hosts that are upgraded; the others are left as they are.
         stale_sources: hosts whose apt points elsewhere than to the last hop's package source.
         undrainable: nodes that are not drained, because no other node may take their pods.
@@ -25,6 +28,8 @@ class HopSettings:
     """
 
     desired: Cluster
+    exchange: Exchange
+    final: Minor
     names: frozenset[str]
     stale_sources: frozenset[str]
     undrainable: frozenset[str]
@@ -50,8 +55,17 @@ class Hop:
     @property
     def hosts(self) -> tuple[Standing, ...]:
         """The hosts that are upgraded, those whose cordon is ours first."""
-        within = (one for one in self.standing.hosts if one.host.name in self.settings.names)
+        within = (one for one in self.standing.hosts if self._takes_along(one))
         return tuple(sorted(within, key=lambda one: one.cordon is not Cordon.OURS))
+
+    def _takes_along(self, one: Standing) -> bool:
+        """Whether the hop is one of this host's; workers that are replaced leave in the last."""
+        exchange = self.settings.exchange
+        if one.host.name not in self.settings.names:
+            return False
+        if one.host.name not in exchange.leaving:
+            return True
+        return not self.last and not exchange.stays_behind(one, self.settings.final)
 
     @property
     def via(self) -> str:
@@ -61,15 +75,21 @@ class Hop:
     @property
     def after(self) -> ClusterStanding:
         """Where the cluster stands after the hop."""
-        return self.standing.upgraded(self.version, self.settings.names, first=applier(self))
+        names = {one.host.name for one in self.hosts}
+        return self.standing.upgraded(self.version, names, first=applier(self))
+
+    @property
+    def staying(self) -> tuple[Host, ...]:
+        """The hosts that are in the cluster before the hop, and will not leave it."""
+        leaving = self.settings.exchange.leaving
+        return tuple(host for host in self.settings.desired.hosts if host.name not in leaving)
 
     @property
     def completes(self) -> bool:
-        """Whether every host of the inventory is at the version after the hop."""
-        hosts = {host.name for host in self.settings.desired.hosts}
-        return self.after.finished(self.version) and hosts == {
-            one.host.name for one in self.standing.hosts
-        }
+        """Whether every host of the inventory that stays is at the version after the hop."""
+        after = self.after.without(self.settings.exchange.leaving)
+        reached = [one.host for one in after.hosts]
+        return after.finished(self.version) and list(self.staying) == reached
 
     def id(self, *parts: str) -> str:
         """The id of a step of this hop."""

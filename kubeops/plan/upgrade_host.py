@@ -6,6 +6,7 @@ drain, kubelet, uncordon. What is at the version already gets no step.
 
 from collections.abc import Iterator
 
+from kubeops.model.desired import Host
 from kubeops.plan.actions import (
     Action,
     AwaitNode,
@@ -81,7 +82,7 @@ def _kubelet_steps(hop: Hop, one: Standing) -> Iterator[Step]:
             yield step_on(hop, one, "cordon", f"cordon {name}", action=CordonNode(node=name))
             ours = True
         if drained:
-            yield step_on(hop, one, "drain", f"drain {name}", action=_drain(hop, one))
+            yield step_on(hop, one, "drain", f"drain {name}", action=drain_of(hop, one.host))
         yield step_on(
             hop,
             one,
@@ -103,12 +104,13 @@ def _kubelet_steps(hop: Hop, one: Standing) -> Iterator[Step]:
         yield step_on(hop, one, "uncordon", f"uncordon {name}", action=UncordonNode(node=name))
 
 
-def _drain(hop: Hop, one: Standing) -> DrainNode:
+def drain_of(hop: Hop, host: Host) -> DrainNode:
+    """How this upgrade drains the node of `host`."""
     settings = hop.settings
     policy = settings.desired.upgrade.drain
-    deleted = settings.all_at_once and not one.host.is_control_plane
+    deleted = settings.all_at_once and not host.is_control_plane
     return DrainNode(
-        node=one.host.name,
+        node=host.name,
         timeout=policy.timeout,
         grace=policy.grace,
         pdb=AT_ONCE_DRAIN if deleted else policy.pdb,

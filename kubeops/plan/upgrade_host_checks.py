@@ -32,7 +32,8 @@ HostCheck = Callable[[Situation, Host, HostFacts], Iterator[Finding]]
 def host_checks(situation: Situation) -> Iterator[Finding]:
     """Yield what is found on each host that is upgraded, in the order of the inventory."""
     for host, facts in situation.reached:
-        for check in _CHECKS:
+        upgraded = situation.last_minor_of(host.name) is not None
+        for check in _CHECKS if upgraded else _LEAVING:
             yield from check(situation, host, facts)
 
 
@@ -94,7 +95,7 @@ def _ready(situation: Situation, host: Host, _facts: HostFacts) -> Iterator[Find
             f"kubectl describe node {host.name}; journalctl -u kubelet",
             host=host.name,
         )
-    if cordon(node) is Cordon.OPERATORS:
+    if cordon(node) is Cordon.OPERATORS and host.name not in situation.exchange.leaving:
         yield warning(
             "node-cordoned",
             "its node was cordoned by the operator; it is upgraded and stays cordoned",
@@ -104,9 +105,10 @@ def _ready(situation: Situation, host: Host, _facts: HostFacts) -> Iterator[Find
 
 
 def _last_minor(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
-    if situation.last_minor is not None:
-        yield from common_checks.cgroup(host, facts, situation.last_minor)
-        yield from common_checks.runtime(host, facts, situation.last_minor)
+    minor = situation.last_minor_of(host.name)
+    if minor is not None:
+        yield from common_checks.cgroup(host, facts, minor)
+        yield from common_checks.runtime(host, facts, minor)
 
 
 def _disk(situation: Situation, host: Host, facts: HostFacts) -> Iterator[Finding]:
@@ -225,3 +227,5 @@ _CHECKS: tuple[HostCheck, ...] = (
     _busy,
     _drift,
 )
+_LEAVING: tuple[HostCheck, ...] = (_ready, _busy)
+"""What matters of a worker that is replaced."""

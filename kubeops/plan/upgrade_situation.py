@@ -8,6 +8,7 @@ from kubeops.model.observed import ClusterFacts, HostFacts, UpgradeFacts
 from kubeops.model.version import Minor
 from kubeops.plan.actions import DrainNode, PullImages, UpgradeApply, UpgradeNode
 from kubeops.plan.model import Step, Wave
+from kubeops.plan.upgrade_exchange import Exchange
 from kubeops.plan.upgrade_hop import Hop
 
 
@@ -16,13 +17,15 @@ class Situation:
     """One upgrade as it was planned, and what it was planned from.
 
     Attributes:
-        desired: the inventory.
+        desired: the inventory, without hosts that wait to join and those that were replaced.
         facts: what was observed.
         more: what only an upgrade asks.
         hops: the hops, in their order.
-        waves: the waves of all hops.
+        waves: the waves of all hops, after those of new hosts.
+        exchange: the workers that are replaced.
         limit: only these hosts are upgraded; empty means all.
         all_at_once: workers are upgraded together, their pods deleted.
+        replaces: workers are replaced where the inventory says so.
     """
 
     desired: Cluster
@@ -30,8 +33,10 @@ class Situation:
     more: UpgradeFacts
     hops: tuple[Hop, ...]
     waves: tuple[Wave, ...]
+    exchange: Exchange
     limit: tuple[str, ...] = ()
     all_at_once: bool = False
+    replaces: bool = False
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -51,6 +56,11 @@ class Situation:
     def last_minor(self) -> Minor | None:
         """The minor release of the last hop; None when there is no way."""
         return self.hops[-1].minor if self.hops else None
+
+    def last_minor_of(self, name: str) -> Minor | None:
+        """The minor release to which the host is taken; None when it is not upgraded."""
+        hops = [hop for hop in self.hops if any(one.host.name == name for one in hop.hosts)]
+        return hops[-1].minor if hops else None
 
     @property
     def drains(self) -> tuple[str, ...]:

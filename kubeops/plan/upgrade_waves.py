@@ -19,6 +19,7 @@ from kubeops.plan.actions import (
 )
 from kubeops.plan.model import Lane, Step, Wave
 from kubeops.plan.standing import Standing
+from kubeops.plan.upgrade_exchange_waves import joining_waves, leaving_waves
 from kubeops.plan.upgrade_hop import Hop, applier, package_source
 from kubeops.plan.upgrade_host import host_lane, step_on
 
@@ -32,7 +33,7 @@ def hop_waves(hop: Hop) -> tuple[Wave, ...]:
     planes = [one for one in hop.hosts if one.host.is_control_plane]
     workers = [one for one in hop.hosts if not one.host.is_control_plane]
     worker_lanes = _busy(lanes[one.host.name] for one in workers)
-    changing = (
+    upgrading = (
         Wave(
             name=f"{hop.minor}/first-control-plane",
             title=f"upgrade the first control plane to v{hop.version}",
@@ -51,6 +52,7 @@ def hop_waves(hop: Hop) -> tuple[Wave, ...]:
             failure_budget=hop.settings.desired.upgrade.failure_budget,
         ),
     )
+    changing = (*upgrading[:2], *joining_waves(hop), upgrading[2], *_leaving(hop))
     waves = tuple(wave for wave in (_prefetch(hop, lanes.values()), *changing) if wave.lanes)
     return tuple(
         wave
@@ -69,6 +71,12 @@ def _workers_at_once(hop: Hop, upgraded: Collection[str]) -> int:
         return max(1, len(upgraded))
     away = sum(one.away for one in hop.standing.workers if one.host.name not in upgraded)
     return max(1, hop.settings.workers_at_once - away)
+
+
+def _leaving(hop: Hop) -> tuple[Wave, ...]:
+    exchange = hop.settings.exchange
+    concerned = {host.name for one in exchange.unfinished for host in (one.new, one.old)}
+    return leaving_waves(hop, at_once=_workers_at_once(hop, concerned))
 
 
 def _prefetch(hop: Hop, lanes: Iterable[Lane]) -> Wave:
@@ -117,13 +125,14 @@ def _fetch(hop: Hop, lane: Lane) -> Lane:
 def _finish(hop: Hop, *, needed: bool) -> Wave:
     """Waits for what the hop promises; also when only the inventory is left to be rewritten."""
     unwritten = hop.last and hop.settings.desired.kubernetes != hop.version
+    joining = hop.settings.exchange.joining if hop.last else ()
     step = Step(
         id=hop.id("finish"),
         host=hop.via,
         title="wait for the whole cluster",
         action=FinishUpgrade(
             version=str(hop.version),
-            nodes=tuple(host.name for host in hop.settings.desired.hosts),
+            nodes=tuple(host.name for host in (*hop.staying, *joining)),
             control_planes=tuple(host.name for host in hop.settings.desired.control_planes),
         ),
         gate=f"nodes Ready at v{hop.version}, CoreDNS and kube-proxy rolled out, no cordon left",

@@ -1,6 +1,6 @@
 """A cluster on one screen: nodes, etcd members, certificates that end soon, what is wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,6 +9,7 @@ from rich.text import Text
 from kubeops.model.backup import Freshness
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdMember, HostFacts, NodeFacts
+from kubeops.plan.replacing import Stage, note, replacements
 from kubeops.render.backup import newest
 from kubeops.render.plan import REHEARSAL
 from kubeops.render.units import days_until, size
@@ -38,8 +39,10 @@ def status(
 
 def notes(facts: ClusterFacts, cluster: Cluster) -> tuple[str, ...]:
     """Return what differs from the inventory or from what is healthy, one line each."""
-    found = [*_drift(facts, cluster), *_health(facts)]
-    return tuple(found)
+    replacing = replacements(cluster, facts)
+    absent = {one.absent.name for one in replacing if one.absent is not None}
+    found = [*_drift(facts, cluster, absent), *_health(facts)]
+    return (*found, *(note(one, cluster) for one in replacing))
 
 
 def _heading(facts: ClusterFacts, cluster: Cluster) -> Text:
@@ -68,8 +71,9 @@ def _version(api: ApiFacts | None, cluster: Cluster) -> str:
 def _nodes(facts: ClusterFacts, cluster: Cluster) -> RenderableType:
     table = _table("NODE", "ROLE", "READY", "VERSION", "RUNTIME", "SYSTEM", "FLAGS")
     nodes = {node.name: node for node in facts.api.nodes} if facts.api else {}
+    absent = _absent(facts, cluster)
     for host in cluster.hosts:
-        row = _node_row(host, facts, nodes.get(host.name), cluster)
+        row = _node_row(host, facts, nodes.get(host.name), cluster, absent.get(host.name, ""))
         table.add_row(host.name, host.role.value, *row)
     known = {host.name for host in cluster.hosts}
     for node in nodes.values():
@@ -83,12 +87,12 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> RenderableType:
 
 
 def _node_row(
-    host: Host, facts: ClusterFacts, node: NodeFacts | None, cluster: Cluster
+    host: Host, facts: ClusterFacts, node: NodeFacts | None, cluster: Cluster, absent: str
 ) -> tuple[str | Text, ...]:
     observed = facts.hosts.get(host.name)
     version = node.kubelet if node else observed.kubelet if observed else None
     shown = version.tag if version else "-"
-    drifted = version is not None and version != cluster.kubernetes
+    drifted = version is not None and version != cluster.kubernetes and not absent
     if drifted:
         shown += f" (want {cluster.kubernetes.tag})"
     flags = _flags(node) if node else []
@@ -96,8 +100,17 @@ def _node_row(
         flags.append("unreachable")
     if drifted:
         flags.append("drift")
-    ready = _ready(node, asked=facts.api is not None)
+    ready = Text(absent, style="dim") if absent else _ready(node, asked=facts.api is not None)
     return (ready, shown, _runtime(node, observed), _system(observed), " ".join(flags))
+
+
+def _absent(facts: ClusterFacts, cluster: Cluster) -> Mapping[str, str]:
+    """Return in a word why hosts are not to be nodes, by name."""
+    return {
+        one.absent.name: "waiting" if one.stage is Stage.WAITING else "replaced"
+        for one in replacements(cluster, facts)
+        if one.absent is not None
+    }
 
 
 def _ready(node: NodeFacts | None, *, asked: bool = True) -> Text:
@@ -176,7 +189,8 @@ def _unreachable(facts: ClusterFacts) -> Iterator[str]:
             yield f"  {host.hint}"
 
 
-def _drift(facts: ClusterFacts, cluster: Cluster) -> Iterator[str]:
+def _drift(facts: ClusterFacts, cluster: Cluster, absent: Container[str]) -> Iterator[str]:
+    """Yield where cluster and inventory differ; `absent` are hosts that are not to be nodes."""
     api = facts.api
     if api is None:
         return
@@ -184,7 +198,9 @@ def _drift(facts: ClusterFacts, cluster: Cluster) -> Iterator[str]:
     joined = {node.name for node in api.nodes}
     for name in sorted(joined - known):
         yield f"node {name} is in the cluster and not in the inventory"
-    missing = [host.name for host in cluster.hosts if host.name not in joined]
+    missing = [
+        host.name for host in cluster.hosts if host.name not in joined and host.name not in absent
+    ]
     if missing:
         yield f"not joined: {', '.join(missing)}; install joins them"
     versions = {node.kubelet for node in api.nodes}

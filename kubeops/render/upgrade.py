@@ -15,12 +15,16 @@ _LONG = 1.0
 
 
 def upgrade(report: UpgradeReport) -> RenderableType:
-    """Return the report: a table of hosts and steps, then what was waited for, then the API."""
+    """Return the report: hosts and steps, what was waited for, the API, what is left to do."""
     return Group(
         Text(),
         _steps(report.steps),
         *_waits(report.steps),
         _availability(report.availability),
+        *(
+            whole(f"{'left to you' if not number else '':<15}", notice)
+            for number, notice in enumerate(report.notices)
+        ),
     )
 
 
@@ -53,6 +57,8 @@ def _parts(step: StepTime) -> tuple[str, str, str]:
             return hop, subject, done
         case [hop, done]:
             return hop, step.host, done
+        case [_group, subject, done]:
+            return "", subject, done
         case other:
             return "", step.host, "/".join(other)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubeops.model.desired import UpgradePolicy
+from kubeops.model.desired import Cluster, UpgradePolicy
 from kubeops.model.version import KubeVersion
 from kubeops.plan.model import Plan, Wave
 from kubeops.plan.upgrade import Choices, Strategy, plan_upgrade, workers_at_once
@@ -36,6 +36,7 @@ def planned(case: Case) -> Plan:
     policy = UpgradePolicy(max_unavailable=case.get("max_unavailable", 1))
     version = KubeVersion.parse(case.get("inventory", now["version"]))
     desired = replace(cluster(*case.get("cluster", (3, 2))), kubernetes=version, upgrade=policy)
+    desired = replacing(desired, case.get("replaces", {}), cni=case.get("cni", desired.cni.name))
     return plan_upgrade(
         desired,
         seen(desired, Seen(**now, hosts=hosts)),
@@ -47,6 +48,12 @@ def planned(case: Case) -> Plan:
             limit=tuple(case.get("limit", ())),
         ),
     )
+
+
+def replacing(desired: Cluster, who: Mapping[str, str], *, cni: str) -> Cluster:
+    """The same inventory, in which hosts replace others by name."""
+    hosts = tuple(replace(host, replaces=who.get(host.name, "")) for host in desired.hosts)
+    return replace(desired, hosts=hosts, cni=replace(desired.cni, name=cni))
 
 
 def written(plan: Plan) -> str:
@@ -65,7 +72,7 @@ def _wave(wave: Wave) -> Iterator[str]:
     for lane in wave.lanes:
         steps = " ".join(step.id.rpartition("/")[2] for step in lane.steps)
         groups.setdefault(steps, []).append(lane.name)
-    at_once = f" x{wave.at_once}" if wave.name.endswith("workers") else ""
+    at_once = f" x{wave.at_once}" if wave.name.endswith(("/workers", "/replace")) else ""
     for steps, names in groups.items():
         yield f"{wave.name}{at_once} {' '.join(names)}: {steps}"
 

@@ -15,13 +15,14 @@ from kubeops.model.observed import (
     Offer,
     Package,
     StaticPod,
+    Unreachable,
     UpgradeFacts,
     WorkloadFacts,
 )
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.actions import AddPackageSource
 from kubeops.plan.hosts import HELD_PACKAGES, source_file
-from tests.unit.plan.values import GIB, NOON, api_of, files, joined, member
+from tests.unit.plan.values import GIB, NOON, api_of, bare, files, joined, member
 
 PATCHES = ("1.33.9", "1.34.7", "1.35.4", "1.35.6", "1.36.0", "1.36.1", "1.37.0")
 ETCD = {33: "3.5.26-0", 34: "3.6.5-0", 35: "3.6.6-0", 36: "3.6.8-0", 37: "3.6.11-0"}
@@ -31,7 +32,9 @@ ETCD = {33: "3.5.26-0", 34: "3.6.5-0", 35: "3.6.6-0", 36: "3.6.8-0", 37: "3.6.11
 class At:
     """Where a host is; None means: where its cluster is.
 
-    `kubelet` is the version of the packages, `running` that of the process.
+    `kubelet` is the version of the packages, `running` that of the process. `place` is `node`,
+    `bare` (it has never joined), `half` (it was joining), `left` (its Node was deleted), `lost`
+    (not reached, still a Node) or `gone` (neither).
     """
 
     control_plane: str | None = None
@@ -44,6 +47,7 @@ class At:
     held: bool = True
     ready: bool = True
     backups: tuple[str, ...] = ()
+    place: str = "node"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,8 @@ class Seen:
 
 def seen(desired: Cluster, what: Seen) -> ClusterFacts:
     """The facts of a cluster that stands as `what` says."""
-    api = api_of(desired, [host.name for host in desired.hosts])
+    places = {host.name: what.hosts.get(host.name, At()).place for host in desired.hosts}
+    api = api_of(desired, [name for name, place in places.items() if place in {"node", "lost"}])
     nodes = tuple(_node(node, what.hosts.get(node.name, At()), what.version) for node in api.nodes)
     version = KubeVersion.parse(what.configured or what.version)
     etcd = EtcdFacts(
@@ -76,6 +81,12 @@ def seen(desired: Cluster, what: Seen) -> ClusterFacts:
         hosts={
             host.name: _host(host, desired, what.hosts.get(host.name, At()), what.version)
             for host in desired.hosts
+            if places[host.name] not in {"lost", "gone"}
+        },
+        unreachable={
+            name: Unreachable(host=name, reason=f"{name}: no route to host")
+            for name, place in places.items()
+            if place in {"lost", "gone"}
         },
         api=replace(
             api,
@@ -129,6 +140,8 @@ def source_files(desired: Cluster, minor: str) -> dict[str, FileFacts]:
 
 
 def _host(host: Host, desired: Cluster, at: At, version: str) -> HostFacts:
+    if at.place == "bare":
+        return bare(host)
     minor = str(KubeVersion.parse(at.source or version).minor)
     begun = joined(host, desired, None)
     kubelet = at.kubelet or version
@@ -143,6 +156,7 @@ def _host(host: Host, desired: Cluster, at: At, version: str) -> HostFacts:
             **packages("kubelet", "kubectl", version=kubelet, held=at.held),
         },
         static_pods=static_pods(at.control_plane or version) if host.is_control_plane else {},
+        unfinished="join" if at.place == "half" else None,
         unfinished_upgrade=at.unfinished,
         kubeadm_backups=at.backups,
     )
