@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, Retrying, retry_if_result, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
 
 from kubeops.engine.clock import Clock
 from kubeops.errors import GateError, InterruptedRunError, StepError, TransportError
+
+_SOONER = 8
+"""The first pause of a gate is its interval divided by this; each further one is twice as long."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What must come true: `look` is asked every `interval` seconds for at most `timeout` seconds.
+    """What must come true: `look` is asked again and again, for at most `timeout` seconds.
 
-    It is passed after `successes` good readings in a row. A `look` that raises TransportError or
+    The pauses in between grow to `interval` seconds, for most things are there at once or soon. It
+    is passed after `successes` good readings in a row. A `look` that raises TransportError or
     StepError counts as a bad reading: while control planes restart that is what one sees.
     """
 
@@ -68,7 +72,7 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
     passed = Retrying(
         retry=retry_if_result(lambda over: not over),
         stop=is_late,
-        wait=wait_fixed(gate.interval),
+        wait=wait_exponential(multiplier=gate.interval / _SOONER, max=gate.interval),
         sleep=clock.pause,
         retry_error_callback=gave_up,
     )(attempt)

@@ -225,7 +225,7 @@ def test_an_api_that_restarts_is_asked_again(bench: Bench) -> None:
     host.on(asking("get", "nodes"), status=1, stderr=f"{gone}st or port?", times=3)
     host.on(asking("get", "nodes"), stdout=node(unschedulable=True))
     assert CORDON_NODE.check(CordonNode(node="w1"), bench.context("cp1")) == DONE
-    assert bench.clock.monotonic() == 2
+    assert len(host.commands) == 4
 
 
 def test_an_api_that_says_no_is_not_asked_again(bench: Bench) -> None:

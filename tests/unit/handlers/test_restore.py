@@ -202,7 +202,7 @@ def test_a_damaged_copy_is_never_given_to_etcdutl(bench: Bench) -> None:
     with pytest.raises(CommandError) as caught:
         RESTORE_DATA.apply(DATA, bench.context("cp1"))
     assert "damaged" in caught.value.output
-    assert "restore --undo" in caught.value.hint
+    assert "same command again" in caught.value.hint
     assert len(host.commands) == 1
 
 
@@ -288,7 +288,7 @@ class TestResync:
         bench.runner("cp1").assert_all_used()
 
     def test_one_that_does_not_is_restarted(self, bench: Bench) -> None:
-        looks = restore_start.RENEWAL_TIMEOUT + 2
+        looks = restore_start.RENEWAL_TIMEOUT + 4
         bench.runner("w1").on(("systemctl", "restart", "kubelet.service"))
         bench.runner("cp1").on(("kubectl",), stdout="", times=looks)
         self.lease(bench, "", "09:03:00")
