@@ -11,15 +11,21 @@ from pathlib import Path, PurePath
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import StepError
-from kubeops.handlers.observe import cluster_facts, nodes
-from kubeops.handlers.tools import kubectl, systemctl
+from kubeops.handlers.observe import cluster_facts, compares_itself, nodes
+from kubeops.handlers.tools import kubectl, shell
 from kubeops.model.file import File
 from kubeops.plan.actions import ApplyManifest, ConfigureBridge
 from kubeops.plan.network import bridge_files, pod_routes
 from kubeops.transport.base import Command
-from kubeops.transport.files import check, put
+from kubeops.transport.files import put
 
 SUBNET_TIMEOUT = 120
+
+# Enabling a unit also has systemd read its file anew.
+_ROUTE = """
+systemctl enable --quiet "$1"
+systemctl restart "${1##*/}"
+"""
 FLANNEL_PODS = "10.244.0.0/16"
 
 
@@ -33,19 +39,11 @@ def _files(action: ConfigureBridge, context: StepContext) -> tuple[File, File] |
     return bridge_files(subnet=subnet, routes=routes)
 
 
-def _check_bridge(action: ConfigureBridge, context: StepContext) -> Check:
-    files = _files(action, context)
-    if isinstance(files, str):
-        return NEEDED
-    return DONE if all(check(context.runner, file) for file in files) else NEEDED
-
-
 def _configure_bridge(action: ConfigureBridge, context: StepContext) -> None:
     conflist, unit = _await_files(action, context)
-    if put(context.runner, unit):
-        context.run(systemctl("daemon-reload"))
-    context.run(systemctl("enable", "--quiet", unit.path))
-    context.run(systemctl("restart", PurePath(unit.path).name))
+    put(context.runner, unit)
+    restart = ("systemctl", "restart", PurePath(unit.path).name)
+    context.run(shell(_ROUTE, unit.path, timeout=120, shows=restart))
     put(context.runner, conflist)
 
 
@@ -137,5 +135,5 @@ def _planned(action: ApplyManifest) -> bytes:
     return content
 
 
-CONFIGURE_BRIDGE = Handler(check=_check_bridge, apply=_configure_bridge)
+CONFIGURE_BRIDGE = Handler(check=compares_itself, apply=_configure_bridge)
 APPLY_MANIFEST = Handler(check=_check_manifest, apply=_apply_manifest)

@@ -15,6 +15,7 @@ from kubeops.plan.hosts import crictl_file, runtime_file
 from kubeops.transport.base import Command
 from kubeops.transport.files import check, put
 
+UNIT = "containerd.service"
 WORKER_IMAGES = ("kube-proxy", "pause")
 _NOT_FOUND = 127
 
@@ -23,7 +24,7 @@ _NOT_FOUND = 127
 _KUBEADM_OF = """
 version=$1
 shift
-case $(kubeadm version -o short) in "v$version"|"v$version+"*) exec kubeadm "$@" ;; esac
+case $(dpkg-query -W -f '${Version}' kubeadm || true) in "$version"-*) exec kubeadm "$@" ;; esac
 package=$(ls -1 /var/cache/apt/archives/kubeadm_"$version"-*.deb 2>/dev/null | head -n 1)
 [ -n "$package" ] || exec kubeadm "$@"
 mkdir -p /var/lib/kubeops
@@ -31,6 +32,24 @@ folder=$(mktemp -d /var/lib/kubeops/kubeadm.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" ./usr/bin/kubeadm
 "$folder/usr/bin/kubeadm" "$@"
+"""
+
+
+# Enabling has systemd read all its units anew, whether or not there is anything to enable.
+_START = """
+systemctl is-enabled --quiet "$1" || systemctl enable --quiet "$1"
+systemctl start "$1"
+"""
+
+_PULL = """
+pulls=
+failed=0
+for image; do
+  crictl pull "$image" &
+  pulls="$pulls $!"
+done
+for pull in $pulls; do wait "$pull" || failed=$?; done
+exit "$failed"
 """
 
 
@@ -64,14 +83,15 @@ def containerd_version(context: StepContext) -> str | None:
 
 
 def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
-    if containerd_version(context) is None:
+    version = containerd_version(context)
+    if version is None:
         context.progress("apt-get install containerd")
         run_apt(apt_get("update"), context)
         package = (
             f"containerd={action.runtime_version}*" if action.runtime_version else "containerd"
         )
         install("--no-install-recommends", package, context=context)
-    version = containerd_version(context)
+        version = containerd_version(context)
     if version is None:
         raise StepError(
             f"{context.host}: containerd is installed but does not tell its version",
@@ -86,13 +106,13 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
         )
     configuration = runtime_file(containerd=version, sandbox_image=sandbox)
     put(context.runner, crictl_file())
-    context.run(systemctl("enable", "--quiet", "containerd.service"))
     if not check(context.runner, configuration):
         # Stopped, not restarted afterwards: a run that ends in between leaves a unit that is seen
         # to be stopped, where a running one would be taken for one that has read the new file.
-        context.run(systemctl("stop", "containerd.service"))
+        context.run(systemctl("stop", UNIT))
         put(context.runner, configuration)
-    context.run(systemctl("start", "containerd.service"))
+    start = ("systemctl", "start", UNIT)
+    context.run(shell(_START, UNIT, timeout=120, shows=start))
 
 
 def _pull_images(action: PullImages, context: StepContext) -> None:
@@ -101,10 +121,10 @@ def _pull_images(action: PullImages, context: StepContext) -> None:
         context.progress(f"pulling the images of {action.version}")
         context.run(_kubeadm_images("pull", **wanted))
         return
-    for image in images(**wanted, context=context):
-        if _named(image) in WORKER_IMAGES:
-            context.progress(f"pulling {image}")
-            context.run(Command(argv=("crictl", "pull", image), timeout=600))
+    listed = images(**wanted, context=context)
+    needed = tuple(image for image in listed if _named(image) in WORKER_IMAGES)
+    context.progress(f"pulling {' and '.join(needed)}")
+    context.run(shell(_PULL, *needed, timeout=600, shows=("crictl", "pull", *needed)))
 
 
 INSTALL_RUNTIME = Handler(check=compares_itself, apply=_install_runtime)

@@ -12,6 +12,7 @@ from kubeops.handlers.packages import (
     INSTALL_PREREQUISITES,
     installed,
 )
+from kubeops.lab.rehearsal.packages import MAINTAINER
 from kubeops.model.event import REHEARSAL
 from kubeops.model.observed import Package
 from kubeops.plan.actions import AddPackageSource, InstallPackages, InstallPrerequisites
@@ -84,7 +85,7 @@ def test_packages_are_pinned_exactly_and_held_again(bench: Bench) -> None:
     host = bench.runner("w1")
     host.on(("env",))
     host.on(script(_HOLD))
-    host.on(("kubeadm",), stdout="v1.35.4\n")
+    host.on(("dpkg-query",), stdout="Kubernetes Authors <dev@kubernetes.io>")
 
     INSTALL_PACKAGES.apply(PACKAGES, bench.context("w1"))
 
@@ -92,7 +93,7 @@ def test_packages_are_pinned_exactly_and_held_again(bench: Bench) -> None:
         FINISH,
         INSTALL,
         HOLD,
-        "kubeadm version -o short",
+        "dpkg-query -W -f '${Maintainer}' kubeadm",
     ]
     assert bench.remembered == {}
 
@@ -101,7 +102,7 @@ def test_stand_ins_are_remembered(bench: Bench) -> None:
     host = bench.runner("w1")
     host.on(("env",))
     host.on(script(_HOLD))
-    host.on(("kubeadm",), stdout="v1.35.4+rehearsal\n")
+    host.on(("dpkg-query",), stdout=MAINTAINER)
     INSTALL_PACKAGES.apply(PACKAGES, bench.context("w1"))
     assert bench.remembered == {REHEARSAL: "1.35.4"}
 
@@ -123,7 +124,7 @@ def test_a_source_that_has_changed_since_it_was_read_is_read_again(bench: Bench)
     host.on(("env",), status=100, stderr="E: Failed to fetch x.deb  Hash Sum mismatch", times=1)
     host.on(("env",))
     host.on(script(_HOLD))
-    host.on(("kubeadm",), stdout="v1.35.4\n")
+    host.on(("dpkg-query",), stdout="Kubernetes Authors <dev@kubernetes.io>")
 
     INSTALL_PACKAGES.apply(PACKAGES, bench.context("w1"))
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from kubeops.engine.context import StepContext
 from kubeops.engine.gates import Gate, wait_until
-from kubeops.handlers import etcd, hosts, kubeadm, observe, packages, reset, runtime
+from kubeops.handlers import etcd, hosts, kubeadm, network, observe, packages, reset, runtime
 from kubeops.handlers.observe import KubeadmState
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Package, Unreachable
@@ -25,6 +25,7 @@ SCRIPTS = {
     observe._KUBEADM_STATE: "kubeadm-state",
     kubeadm._MARKED: "marked",
     kubeadm._PIPED: "piped",
+    network._ROUTE: "route",
     packages._FETCH_KEY: "fetch-key",
     packages._HOLD: "hold",
     reset._MANIFESTS_ASIDE: "manifests-aside",
@@ -34,6 +35,8 @@ SCRIPTS = {
     reset._DATA_ASIDE: "data-aside",
     reset._NETWORK: "network",
     runtime._KUBEADM_OF: "kubeadm-of",
+    runtime._PULL: "pull",
+    runtime._START: "start",
 }
 
 
