@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyrage
 
+from kubeops.backups import passphrase
 from kubeops.backups.store import Sink, Source
 from kubeops.errors import UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import Sealing
@@ -102,7 +103,7 @@ def sealer(keys: Keys) -> Sealer:
     """
     if keys.passphrase_file is not None:
         identity = pyrage.x25519.Identity.generate()
-        key = pyrage.passphrase.encrypt(f"{identity}\n".encode(), _passphrase(keys.passphrase_file))
+        key = passphrase.encrypt(f"{identity}\n".encode(), _passphrase(keys.passphrase_file))
         recipients = (str(identity.to_public()),)
         return Sealer(sealing=Sealing.PASSPHRASE, recipients=recipients, key=key)
     if keys.recipients:
@@ -204,10 +205,10 @@ def _unlock(key: bytes, keys: Keys) -> object:
             "the backup is encrypted with a passphrase, and the inventory names none",
             hint="Write backup.encrypt.passphrase_file: PATH of a file with the passphrase.",
         )
-    passphrase = _passphrase(keys.passphrase_file)
+    secret = _passphrase(keys.passphrase_file)
     try:
         return pyrage.x25519.Identity.from_str(
-            pyrage.passphrase.decrypt(key, passphrase).decode().strip()
+            pyrage.passphrase.decrypt(key, secret).decode().strip()
         )
     except (pyrage.DecryptError, pyrage.IdentityError, UnicodeDecodeError, OSError) as error:
         raise UntrustedSnapshotError(
@@ -217,10 +218,13 @@ def _unlock(key: bytes, keys: Keys) -> object:
 
 
 def _passphrase(path: Path) -> str:
-    passphrase = _read(path).decode(errors="surrogateescape").partition("\n")[0].strip()
-    if not passphrase:
+    try:
+        secret = _read(path).partition(b"\n")[0].decode().strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: its first line, the passphrase, is not UTF-8") from error
+    if not secret:
         raise UsageError(f"{path}: its first line, the passphrase, is empty")
-    return passphrase
+    return secret
 
 
 def _identities(path: Path) -> tuple[object, ...]:

@@ -216,7 +216,7 @@ def test_an_unencrypted_one(store: LocalStore, tmp_path: Path) -> None:
 
 
 def test_passphrases(store: LocalStore, tmp_path: Path) -> None:
-    """One test for all of it: each use of a passphrase takes a second, by design."""
+    """One test for all of it: each use of a passphrase takes its time, by design."""
     keys = passphrase(tmp_path)
     one = stored(store, keys, tmp_path)
     assert [part.name for part in one.parts][2] == "key.age"
