@@ -61,7 +61,7 @@ def restore(
             planned,
             call,
             run=lambda sink: run(planned, session, arguments=arguments, sink=sink),
-            otherwise=() if undo else (_way_back(call, cluster.name),),
+            otherwise=(_way_back(call, cluster.name),) if planned.kind == "restore" else (),
         )
 
 

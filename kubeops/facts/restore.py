@@ -53,6 +53,35 @@ def gather_restore(desired: Cluster, facts: ClusterFacts, transport: Transport) 
     return RestoreFacts(hosts={one.host: one for one in answers if one is not None})
 
 
+def gather_endpoint(desired: Cluster, facts: ClusterFacts, transport: Transport) -> str:
+    """Have a host ask the cluster's endpoint; return the HTTP status, empty when nobody answers.
+
+    Empty also where no host has a program that could ask.
+    """
+    hosts = (*desired.control_planes, *desired.workers)
+    able = [host.name for host in hosts if "curl" in _programs(facts, host.name)]
+    if not able:
+        return ""
+    command = Command(
+        argv=(
+            *("curl", "--silent", "--insecure", "--max-time", "5", "--output", "/dev/null"),
+            *("--write-out", "%{http_code}", f"https://{desired.endpoint}/version"),
+        ),
+        root=False,
+        timeout=TIMEOUT,
+    )
+    try:
+        told = transport.runner(able[0]).run(command)
+    except (TransportError, UnknownOutcomeError):
+        return ""
+    return told.stdout.strip() if told.ok else ""
+
+
+def _programs(facts: ClusterFacts, name: str) -> frozenset[str]:
+    host = facts.hosts.get(name)
+    return host.programs if host is not None else frozenset()
+
+
 def parse_hashes(text: str) -> Mapping[str, tuple[int, int]]:
     """Read `etcdctl endpoint hashkv --cluster -w json`: hash and its revision, by endpoint.
 
@@ -83,10 +112,17 @@ def _marks(text: str) -> tuple[Mark, ...]:
 
 
 def _mark(line: str) -> Mark:
-    attempt, phase, began, revision, data = line.split("\t")
+    attempt, phase, began, revision, data, fresh = line.split("\t")
     if not is_attempt_id(attempt):
         raise ValueError(f"{MARKS}/{attempt} is not the mark of a restore")
-    return Mark(id=attempt, phase=Phase(phase), began=began, revision=int(revision), data=data)
+    return Mark(
+        id=attempt,
+        phase=Phase(phase),
+        began=began,
+        revision=int(revision),
+        data=data,
+        fresh=fresh == "yes",
+    )
 
 
 def _version(text: str) -> str:

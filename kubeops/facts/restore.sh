@@ -4,11 +4,13 @@
 # state, and etcd's data directory, which may be empty (then the newest mark names it). framing.sh is
 # put in front.
 
-marks() { # a line per attempt: id, phase, began, revision, data directory
+marks() { # a line per attempt: id, phase, began, revision, data directory, whether the host was fresh
     for mark in "$1"/*/; do
         [ -f "$mark/phase" ] || continue
-        printf '%s\t%s\t%s\t%s\t%s\n' "$(basename "$mark")" "$(cat "$mark/phase")" \
-            "$(cat "$mark/began")" "$(cat "$mark/revision")" "$(cat "$mark/data")"
+        fresh=no
+        if [ -e "$mark/fresh" ]; then fresh=yes; fi
+        printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(basename "$mark")" "$(cat "$mark/phase")" \
+            "$(cat "$mark/began")" "$(cat "$mark/revision")" "$(cat "$mark/data")" "$fresh"
     done
 }
 

@@ -35,7 +35,7 @@ from kubeops.plan.restore_actions import (
 )
 from kubeops.transport.base import Result
 
-HINT = "Type the same command again to go on, or go back: invoke restore --undo"
+HINT = "Type the same command again to go on."
 LONG = 1800
 
 _MARK = """
@@ -75,7 +75,8 @@ if [ ! -e "$mark/began" ]; then
 fi
 printf '%s\\n' "$2" > "$mark/data"
 printf '%s\\n' "$3" > "$mark/revision"
-sync "$mark/began" "$mark/data" "$mark/revision"
+if [ "$4" = fresh ]; then : > "$mark/fresh"; fi
+sync "$mark" "$mark/began" "$mark/data" "$mark/revision"
 """
 _SAME = '[ "$(sha256sum < "$1/snapshot.db")" = "$2  -" ]'
 _CLEAR = """
@@ -164,13 +165,22 @@ def _unknown(context: StepContext, attempt: str) -> Check:
     return Check(State.BLOCKED, f"{context.host} knows nothing of restore {attempt}")
 
 
-def _local(context: StepContext, bundle: str) -> Path:
+def local_snapshot(context: StepContext, bundle: str) -> Path:
+    """Where this machine keeps the fetched snapshot of `bundle`; gone when it is not needed."""
     return state_directory() / context.desired.name / "restoring" / f"{bundle}.db"
 
 
+def local_pki(context: StepContext, bundle: str) -> Path:
+    """Where this machine keeps the fetched PKI of `bundle`, as `local_snapshot`."""
+    return local_snapshot(context, bundle).with_suffix(".pki.tar")
+
+
 def _check_fetched(action: FetchBundle, context: StepContext) -> Check:
-    # `fetch` names the file only when all of it fits.
-    return DONE if _local(context, action.bundle).exists() else NEEDED
+    # `fetch` names a file only when all of it fits.
+    files = [local_snapshot(context, action.bundle)]
+    if action.pki:
+        files.append(local_pki(context, action.bundle))
+    return DONE if all(file.exists() for file in files) else NEEDED
 
 
 def _fetch(action: FetchBundle, context: StepContext) -> None:
@@ -179,17 +189,13 @@ def _fetch(action: FetchBundle, context: StepContext) -> None:
     known = catalog.read_catalog(store, context.desired.name)
     for bundle in known.proven if action.proven else known.unproven:
         if bundle.name == action.bundle:
-            target = _local(context, action.bundle)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            wanted = {bundle.snapshot: local_snapshot(context, action.bundle)}
+            if action.pki:
+                wanted[bundle.pki] = local_pki(context, action.bundle)
             keys = Keys.of(policy)
-            fetch(
-                store,
-                bundle,
-                bundle.snapshot,
-                keys=keys,
-                target=target,
-                progress=context.progress,
-            )
+            for part, target in wanted.items():
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                fetch(store, bundle, part, keys=keys, target=target, progress=context.progress)
             return
     raise StepError(
         f"{action.bundle} is no longer in {policy.store}",
@@ -198,12 +204,14 @@ def _fetch(action: FetchBundle, context: StepContext) -> None:
 
 
 def _check_forgotten(action: ForgetBundle, context: StepContext) -> Check:
-    return NEEDED if _local(context, action.bundle).exists() else DONE
+    copies = (local_snapshot(context, action.bundle), local_pki(context, action.bundle))
+    return NEEDED if any(copy.exists() for copy in copies) else DONE
 
 
 def _forget(action: ForgetBundle, context: StepContext) -> None:
-    local = _local(context, action.bundle)
+    local = local_snapshot(context, action.bundle)
     local.unlink(missing_ok=True)
+    local_pki(context, action.bundle).unlink(missing_ok=True)
     with suppress(OSError):  # another bundle may be there
         local.parent.rmdir()
 
@@ -219,9 +227,10 @@ def _check_staged(action: StageSnapshot, context: StepContext) -> Check:
 
 
 def _stage(action: StageSnapshot, context: StepContext) -> None:
-    on_mark(context, action.attempt, _BEGIN, action.data, str(action.begins))
+    kind = "fresh" if action.fresh else "beside"
+    on_mark(context, action.attempt, _BEGIN, action.data, str(action.begins), kind)
     file = f"{MARKS}/{action.attempt}/snapshot.db"
-    local = _local(context, action.bundle)
+    local = local_snapshot(context, action.bundle)
     if not local.exists():
         raise StepError(f"{local} is not there any more", hint=HINT)
     upload(context.runner, local, file, progress=context.progress)

@@ -88,7 +88,7 @@ fi
 """
 _CLOSE = """
 places
-rm -f "$mark/snapshot.db" "$mark/snapshot.db.part"
+rm -f "$mark/snapshot.db" "$mark/snapshot.db.part" "$mark/pki.tar" "$mark/pki.tar.part"
 rm -rf "$part" "$new"
 advance "$2"
 for found in "$kept" "$undone"; do

@@ -64,6 +64,19 @@ def start(lab: Lab, name: str, *, progress: Callable[[str], None] = lambda _text
     nodes.wait_for_ssh(lab, (node,), progress=progress)
 
 
+def reinstall(lab: Lab, name: str, *, progress: Callable[[str], None] = lambda _text: None) -> None:
+    """Lose the node `name` with all it holds, and boot a machine of that name, freshly installed.
+
+    Address and host key are those of before, as of a machine that is installed from an image.
+
+    Raises:
+        GateError: it does not answer within a minute.
+    """
+    kill(lab, name)
+    (lab.node_directory(name) / "disk.img").unlink()
+    start(lab, name, progress=progress)
+
+
 def reboot(lab: Lab, name: str, *, progress: Callable[[str], None] = lambda _text: None) -> None:
     """Reboot the node `name` in an orderly way, and wait until it answers on its SSH port again.
 

@@ -22,6 +22,9 @@ class Phase(StrEnum):
     the present one. STOPPING: the control plane is being stopped; nothing was touched until then.
     SWAPPED: the data directories have changed places. ETCD, API, CONTROLLERS: their manifests are
     back. DONE: all was verified. UNDO_STARTED: all four manifests are back.
+
+    On a fresh host SWAPPED says that data and PKI are in place, and CONTROLLERS that the control
+    plane is up and the lost ones are forgotten; what is between is not used.
     """
 
     STAGED = "staged"
@@ -68,6 +71,8 @@ class Mark:
         began: UTC, `20261121T023000Z`, by the host's clock; names what is kept there.
         revision: where the restored etcd begins.
         data: etcd's data directory.
+        fresh: whether it restores onto a host that was no control plane before; there is no way
+            back from that.
     """
 
     id: str
@@ -75,6 +80,7 @@ class Mark:
     began: str
     revision: int
     data: str
+    fresh: bool = False
 
     @property
     def bundle(self) -> str:

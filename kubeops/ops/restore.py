@@ -1,25 +1,27 @@
 """`restore`: find the bundle, observe, plan; and the plan of its undo."""
 
-import hashlib
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 from kubeops.backups import catalog
 from kubeops.backups.crypto import Keys
 from kubeops.backups.parts import fetch
+from kubeops.backups.pki import read_pki
 from kubeops.backups.store import Store
 from kubeops.backups.stores import open_store
 from kubeops.backups.verify import scratch_directory
 from kubeops.errors import UntrustedSnapshotError
-from kubeops.facts.restore import gather_restore
+from kubeops.facts.reach import gather_reach
+from kubeops.facts.restore import gather_endpoint, gather_restore
 from kubeops.model.bundle import Bundle
+from kubeops.model.pki import Pki
+from kubeops.ops.install import manifests_of
 from kubeops.ops.run import refuse_if_running
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
 from kubeops.plan.restore import plan_restore, plan_undo
-
-_AUTHORITY = "etc/kubernetes/pki/ca.crt"
+from kubeops.plan.restore_fresh import plan_fresh_restore
+from kubeops.plan.restore_targets import is_fresh
 
 Progress = Callable[[str], None]
 
@@ -40,14 +42,34 @@ def plan(session: Session, *, name: str, accepted: tuple[str, ...], progress: Pr
     refuse_if_running(session)
     store = open_store(session.desired.backup)
     bundle = _find(store, session.desired.name, name)
-    authority = _authority(store, bundle, session, progress)
+    pki = _pki(store, bundle, session, progress)
     facts = session.observe()
+    more = gather_restore(session.desired, facts, session.transport)
+    if is_fresh(session.desired, facts, more):
+        return _plan_fresh(session, bundle=bundle, pki=pki, accepted=accepted)
     return plan_restore(
         session.desired,
         facts,
-        gather_restore(session.desired, facts, session.transport),
+        more,
         bundle=bundle,
-        authority=authority,
+        authority=pki.authority,
+        accepted=accepted,
+    )
+
+
+def _plan_fresh(session: Session, *, bundle: Bundle, pki: Pki, accepted: tuple[str, ...]) -> Plan:
+    """Observe what an install asks, too, and plan with that."""
+    desired, transport = session.desired, session.transport
+    facts = session.observe(ask_source=True)
+    return plan_fresh_restore(
+        desired,
+        facts,
+        gather_restore(desired, facts, transport),
+        bundle=bundle,
+        pki=pki,
+        answer=gather_endpoint(desired, facts, transport),
+        reach=gather_reach(desired, transport, hosts=tuple(facts.hosts)),
+        manifests=manifests_of(desired),
         accepted=accepted,
     )
 
@@ -73,21 +95,16 @@ def _find(store: Store, cluster: str, name: str) -> Bundle:
     return catalog.find(store, cluster, name)
 
 
-def _authority(store: Store, bundle: Bundle, session: Session, progress: Progress) -> str:
-    """Return the SHA-256 of the cluster's CA certificate in `bundle`; empty when it has none."""
+def _pki(store: Store, bundle: Bundle, session: Session, progress: Progress) -> Pki:
+    """Fetch what `bundle` holds besides the snapshot, and read it; no copy is left."""
     with scratch_directory(session.state / session.desired.name) as directory:
         file = Path(directory) / "pki.tar"
         keys = Keys.of(session.desired.backup)
         fetch(store, bundle, bundle.pki, keys=keys, target=file, progress=progress)
         try:
-            with tarfile.open(file) as archive:
-                member = archive.extractfile(_AUTHORITY)
-                content = member.read() if member is not None else b""
-        except KeyError:
-            return ""
-        except tarfile.TarError as error:
+            return read_pki(file)
+        except ValueError as error:
             raise UntrustedSnapshotError(
-                f"{bundle.pki.name} of {bundle.name} is not an archive: {error}",
+                f"{bundle.pki.name} of {bundle.name}: {error}",
                 hint="Use another backup: invoke backup.list",
             ) from error
-    return hashlib.sha256(content).hexdigest()

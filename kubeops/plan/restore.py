@@ -32,7 +32,7 @@ U3. All four manifests go back: what was broken before the restore must come bac
 An undo of what has touched nothing only removes what was prepared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from kubeops.model.bundle import Bundle
@@ -40,7 +40,7 @@ from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts
 from kubeops.model.restoring import Phase, RestoreFacts
 from kubeops.plan.actions import WORKSTATION, Action
-from kubeops.plan.model import Lane, Plan, Step, Wave
+from kubeops.plan.model import Lane, Plan, Wave
 from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
@@ -48,9 +48,7 @@ from kubeops.plan.restore_actions import (
     FetchBundle,
     ForgetBundle,
     KeepPresent,
-    RestoreData,
     ResyncNode,
-    StageSnapshot,
     StartStaticPods,
     StopControlPlane,
     SwapData,
@@ -58,9 +56,17 @@ from kubeops.plan.restore_actions import (
 )
 from kubeops.plan.restore_checks import check_restore, check_undo
 from kubeops.plan.restore_targets import Attempt, Target, restoring, undoing
+from kubeops.plan.restore_waves import (
+    present,
+    progress,
+    restore_data,
+    single,
+    stage_snapshot,
+    step,
+    wide,
+)
 
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
-HOSTS_AT_ONCE = 32
 
 
 def plan_restore(
@@ -87,7 +93,7 @@ def plan_restore(
         kind="restore",
         cluster=desired.name,
         summary=f"{bundle.name}, revision {bundle.revision}, of {bundle.taken:%Y-%m-%d %H:%M} UTC",
-        waves=_present(
+        waves=present(
             *_prepare(attempt, bundle),
             _keep(attempt, facts, more),
             *_exchange(attempt, undo=False),
@@ -96,7 +102,7 @@ def plan_restore(
         ),
         findings=check_restore(desired, facts, more, attempt, bundle=bundle, authority=authority),
         accepted=accepted,
-        done=_done(attempt),
+        done=progress(attempt),
         rehearsal=facts.rehearsal,
     )
 
@@ -112,13 +118,13 @@ def plan_undo(
     newest = undoing(desired, facts, more)
     attempt = newest.marked
     if attempt.touched:
-        waves = _present(
+        waves = present(
             *_exchange(attempt, undo=True),
             *_start_old(attempt),
             *_verify(attempt, desired, facts, uid="", undo=True),
         )
     else:
-        waves = _present(_close(attempt, Phase.UNDONE, "remove what was prepared"))
+        waves = present(_close(attempt, Phase.UNDONE, "remove what was prepared"))
     return Plan(
         kind="undo-restore",
         cluster=desired.name,
@@ -126,7 +132,7 @@ def plan_undo(
         waves=waves,
         findings=check_undo(desired, facts, more, newest),
         accepted=accepted,
-        done=_done(attempt),
+        done=progress(attempt),
         rehearsal=facts.rehearsal,
     )
 
@@ -143,47 +149,31 @@ def _prepare(attempt: Attempt, bundle: Bundle) -> tuple[Wave, ...]:
             name=target.name,
             steps=(
                 *(
-                    (_step("prepare", target.name, "stage", *_stage(attempt, target, bundle)),)
+                    (
+                        step(
+                            "prepare",
+                            target.name,
+                            "stage",
+                            *stage_snapshot(attempt, target, bundle),
+                        ),
+                    )
                     if target in behind
                     else ()
                 ),
-                _step("prepare", target.name, "data", *_data(attempt, target, bundle)),
+                step("prepare", target.name, "data", *restore_data(attempt, target, bundle)),
             ),
         )
         for target in pending
     )
-    prepare = _wide("prepare", "verify the snapshot everywhere, restore it beside the data", lanes)
+    prepared = wide("prepare", "verify the snapshot everywhere, restore it beside the data", lanes)
     if not behind:
-        return (prepare,)
+        return (prepared,)
     fetch = FetchBundle(bundle=bundle.name, proven=bundle.proven)
     forget = ForgetBundle(bundle=bundle.name)
     return (
-        _single("fetch", "fetch the backup", WORKSTATION, f"fetch {bundle.name}", fetch),
-        prepare,
-        _single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget),
-    )
-
-
-def _stage(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[str, Action]:
-    return "copy the snapshot and verify it", StageSnapshot(
-        attempt=attempt.id,
-        bundle=bundle.name,
-        sha256=bundle.snapshot.plain_sha256,
-        revision=bundle.revision,
-        begins=attempt.begins,
-        data=target.data,
-    )
-
-
-def _data(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[str, Action]:
-    return f"restore into a new directory beside {target.data}", RestoreData(
-        attempt=attempt.id,
-        sha256=bundle.snapshot.plain_sha256,
-        member=target.member,
-        peers=target.peers,
-        members=attempt.members,
-        token=attempt.token,
-        bump=attempt.begins - bundle.revision,
+        single("fetch", "fetch the backup", WORKSTATION, f"fetch {bundle.name}", fetch),
+        prepared,
+        single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget),
     )
 
 
@@ -199,7 +189,7 @@ def _keep(attempt: Attempt, facts: ClusterFacts, more: RestoreFacts) -> Wave | N
     if not host:
         return None
     keep = KeepPresent(attempt=attempt.id, required=required)
-    return _single("keep", "save the present state", host, "save a last snapshot, kept here", keep)
+    return single("keep", "save the present state", host, "save a last snapshot, kept here", keep)
 
 
 def _exchange(attempt: Attempt, *, undo: bool) -> tuple[Wave, ...]:
@@ -249,7 +239,7 @@ def _members(attempt: Attempt, *, revision: int) -> Wave | None:
         control_planes=tuple(target.member for target in attempt.targets), revision=revision
     )
     first = attempt.targets[0].name
-    return _single("members", "etcd is whole", first, "ask all members", members)
+    return single("members", "etcd is whole", first, "ask all members", members)
 
 
 def _verify(
@@ -268,14 +258,14 @@ def _verify(
     lanes = tuple(
         Lane(
             name=name,
-            steps=(_step("resync", name, "", title, resync(name)),),
+            steps=(step("resync", name, "", title, resync(name)),),
         )
         for name in nodes
     )
     restored = AwaitRestored(uid=uid, nodes=nodes)
     return (
-        _wide("resync", "kubelets go on with the cluster as it is now", lanes),
-        _single("verify", "verify the cluster", first, "identity and convergence", restored),
+        wide("resync", "kubelets go on with the cluster as it is now", lanes),
+        single("verify", "verify the cluster", first, "identity and convergence", restored),
         _close(attempt, Phase.UNDONE if undo else Phase.DONE, "note that it is done"),
     )
 
@@ -299,59 +289,8 @@ def _put_back(attempt: Attempt, phase: Phase, name: str, title: str, *pods: str)
 def _on_all(attempt: Attempt, phase: Phase, name: str, title: str, make: Make) -> Wave:
     """One step on every control plane that is not beyond `phase`, all at once."""
     lanes = tuple(
-        Lane(name=target.name, steps=(_step(name, target.name, "", *make(target)),))
+        Lane(name=target.name, steps=(step(name, target.name, "", *make(target)),))
         for target in attempt.targets
         if not target.is_beyond(phase)
     )
-    return _wide(name, title, lanes)
-
-
-def _wide(name: str, title: str, lanes: Sequence[Lane]) -> Wave:
-    """A wave whose lanes all run, whatever becomes of the others."""
-    return Wave(
-        name=name,
-        title=title,
-        lanes=tuple(lanes),
-        at_once=max(1, min(len(lanes), HOSTS_AT_ONCE)),
-        failure_budget=max(1, len(lanes)),
-    )
-
-
-def _single(name: str, title: str, host: str, step: str, action: Action) -> Wave:
-    return _wide(name, title, (Lane(name=host, steps=(_step(name, host, "", step, action),)),))
-
-
-def _step(wave: str, host: str, name: str, title: str, action: Action) -> Step:
-    path = "/".join(part for part in (wave, host, name) if part)
-    return Step(id=f"/{path}", host=host, title=title, action=action, gate=_gate(action))
-
-
-def _gate(action: Action) -> str:  # noqa: PLR0911 - one per kind of wait
-    """Say what is waited for when `action` is done."""
-    match action:
-        case StopControlPlane():
-            return "containers are gone"
-        case AwaitMembers():
-            return "all healthy, hashKV equal" if action.revision else "all healthy"
-        case StartStaticPods(phase=Phase.API):
-            return "/readyz"
-        case StartStaticPods(phase=Phase.CONTROLLERS):
-            return "containers run"
-        case ResyncNode():
-            return "lease is renewed"
-        case AwaitRestored():
-            return "UID, nodes Ready"
-        case _:
-            return ""
-
-
-def _present(*waves: Wave | None) -> tuple[Wave, ...]:
-    return tuple(wave for wave in waves if wave is not None and wave.lanes)
-
-
-def _done(attempt: Attempt) -> tuple[str, ...]:
-    return tuple(
-        f"{target.name}: {target.mark.phase} (attempt {attempt.id})"
-        for target in attempt.targets
-        if target.mark is not None
-    )
+    return wide(name, title, lanes)

@@ -1,7 +1,8 @@
 """The vocabulary of a restore and of its undo; part of `kubeops.plan.actions.Action`.
 
 `attempt` is the id of `model.restoring.Mark`. Actions that a restore and its undo share say which
-of the two by the `phase` a control plane is in once they are done.
+of the two by the `phase` a control plane is in once they are done. Those of a restore onto fresh
+hosts come last.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from kubeops.model.restoring import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class FetchBundle:
-    """Bring a bundle's snapshot from the store to this machine, decrypted and verified, 0600."""
+    """Bring a bundle's snapshot from the store to this machine, decrypted and verified, 0600.
+
+    With `pki` its PKI and configuration, too.
+    """
 
     bundle: str
     proven: bool
+    pki: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,7 @@ class StageSnapshot:
         revision: the snapshot's, as etcdutl must count it again.
         begins: the revision that the restored etcd begins with.
         data: etcd's data directory on the host.
+        fresh: whether the host was no control plane before; its mark says so.
     """
 
     attempt: str
@@ -36,6 +42,7 @@ class StageSnapshot:
     revision: int
     begins: int
     data: str
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,7 @@ class RestoreData:
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetBundle:
-    """Remove the decrypted snapshot from this machine."""
+    """Remove the decrypted snapshot, and the PKI, from this machine."""
 
     bundle: str
 
@@ -168,6 +175,71 @@ class CloseAttempt:
     phase: Phase
 
 
+@dataclass(frozen=True, kw_only=True)
+class StagePki:
+    """Bring the fetched PKI and configuration to the host, beside the staged snapshot."""
+
+    attempt: str
+    bundle: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """Move what a killed run left of a control plane aside; what was staged is kept and used again.
+
+    A kubeadm that is still at work is waited for. If it ends well, nothing is moved.
+    """
+
+    attempt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceRestored:
+    """Put `files` of the staged archive and the restored data directory in their places.
+
+    /var/lib/kubeops/unfinished says `restore` from before the first one until kubeadm begins.
+    """
+
+    attempt: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviveCluster:
+    """`kubeadm init` over restored data and PKI, with the settings the cluster had.
+
+    Attributes:
+        attempt: the attempt.
+        version: of Kubernetes: the bundle's.
+        addons: whether kubeadm applies CoreDNS and kube-proxy anew; else they are as restored.
+    """
+
+    attempt: str
+    version: str
+    addons: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetLost:
+    """Delete what the restored data still says of hosts that are no more, and every old token.
+
+    The Node objects of `nodes` and what the API believes to run there as their static pods; all
+    bootstrap tokens, and kubeadm's copy of the certificates.
+    """
+
+    attempt: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyFiles:
+    """Copy files from the control plane `via`, owner and mode included."""
+
+    files: tuple[str, ...]
+    via: str
+
+
 RestoreAction = (
     FetchBundle
     | StageSnapshot
@@ -182,4 +254,10 @@ RestoreAction = (
     | ResyncNode
     | AwaitRestored
     | CloseAttempt
+    | StagePki
+    | SetAside
+    | PlaceRestored
+    | ReviveCluster
+    | ForgetLost
+    | CopyFiles
 )

@@ -35,13 +35,13 @@ def check_restore(
     return (
         *_unfinished(more, attempt),
         *_again(more, bundle),
-        *_reachable(desired, facts, more),
+        *check_reachable(desired, facts, more),
         *_taking_part(desired, facts, attempt),
-        *_trust(bundle),
+        *check_trust(bundle),
         *_identity(facts, attempt, bundle, authority),
         *_versions(facts, more, attempt, bundle),
         *_log_apart(facts, attempt),
-        *_space(more, attempt, bundle),
+        *check_space(more, attempt, bundle),
         *(() if attempt.touched else _loss(facts, bundle)),
     )
 
@@ -50,11 +50,18 @@ def check_undo(
     desired: Cluster, facts: ClusterFacts, more: RestoreFacts, attempt: Attempt
 ) -> tuple[Finding, ...]:
     """Return what is to be known of undoing `attempt`; arguments as for `plan_undo`."""
-    found = [*_reachable(desired, facts, more)]
+    found = [*check_reachable(desired, facts, more)]
     if not attempt.id:
         cure = "See what is there: invoke status"
         found.append(blocking("nothing-to-undo", "no control plane knows of a restore", cure))
     if not attempt.touched:
+        return tuple(found)
+    if any(mark.fresh for mark in attempt.marks):
+        mark = attempt.marks[0]
+        finish = f"Finish it: invoke restore --from {mark.bundle}"
+        cure = finish if mark.phase.open else "Restore another backup"
+        text = f"restore {attempt.id} was onto fresh hosts: nothing is there to go back to"
+        found.append(blocking("fresh-restore", text, f"{cure}; or give it up: invoke reset"))
         return tuple(found)
     found += [
         blocking(
@@ -95,7 +102,8 @@ def _again(more: RestoreFacts, bundle: Bundle) -> Iterator[Finding]:
     newest = more.newest
     marks = [more.mark(host, newest) for host in more.hosts]
     done = [mark for mark in marks if mark is not None and mark.phase is Phase.DONE]
-    if newest.partition("-")[2] == bundle.name and len(done) == len(marks):
+    whole = len(done) == len(marks) or any(mark.fresh for mark in done)
+    if newest.partition("-")[2] == bundle.name and whole:
         yield acceptable(
             "restored-already",
             f"{bundle.name} was restored already, by the restore begun at {done[0].began}; what "
@@ -104,7 +112,8 @@ def _again(more: RestoreFacts, bundle: Bundle) -> Iterator[Finding]:
         )
 
 
-def _reachable(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -> Iterator[Finding]:
+def check_reachable(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -> Iterator[Finding]:
+    """Yield which hosts do not answer; a control plane among them forbids every restore."""
     for host in desired.hosts:
         lost = facts.unreachable.get(host.name)
         if lost is None and not host.is_control_plane:
@@ -163,7 +172,8 @@ def _dropped(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Iterato
             )
 
 
-def _trust(bundle: Bundle) -> Iterator[Finding]:
+def check_trust(bundle: Bundle) -> Iterator[Finding]:
+    """Yield that the bundle is unproven, and why."""
     failed = bundle.proof.failed
     if not bundle.proven:
         why = f"{failed.name}: {failed.detail}" if failed is not None else "it was never restored"
@@ -252,7 +262,8 @@ def _etcd(facts: ClusterFacts, target: Target) -> Minor | None:
         return None
 
 
-def _space(more: RestoreFacts, attempt: Attempt, bundle: Bundle) -> Iterator[Finding]:
+def check_space(more: RestoreFacts, attempt: Attempt, bundle: Bundle) -> Iterator[Finding]:
+    """Yield which control planes have no room for the snapshot and what is made of it."""
     for target in attempt.targets:
         if target.is_beyond(Phase.STAGED):
             continue
@@ -269,11 +280,17 @@ def _space(more: RestoreFacts, attempt: Attempt, bundle: Bundle) -> Iterator[Fin
                 )
 
 
-def _loss(facts: ClusterFacts, bundle: Bundle) -> Iterator[Finding]:
+def check_age(facts: ClusterFacts, bundle: Bundle) -> Iterator[Finding]:
+    """Yield that the bundle is old."""
     age = facts.at - bundle.taken
     if age > OLD:
         cure = "See whether there is a newer one: invoke backup.list"
         yield warning("old-bundle", f"{bundle.name} is {age.days} days old", cure)
+
+
+def _loss(facts: ClusterFacts, bundle: Bundle) -> Iterator[Finding]:
+    yield from check_age(facts, bundle)
+    age = facts.at - bundle.taken
     present = max((m.revision for m in facts.etcd.members), default=0) if facts.etcd else 0
     hours = age.total_seconds() / 3600
     distance = f"{present - bundle.revision} revisions" if present > bundle.revision else "all"

@@ -74,9 +74,14 @@ class Attempt:
         return f"kubeops-restore-{self.id}"
 
     @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What the targets say that say something."""
+        return tuple(target.mark for target in self.targets if target.mark is not None)
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """How far the targets are that say something."""
-        return tuple(target.mark.phase for target in self.targets if target.mark is not None)
+        return tuple(mark.phase for mark in self.marks)
 
     @property
     def touched(self) -> bool:
@@ -92,6 +97,37 @@ def restoring(desired: Cluster, facts: ClusterFacts, more: RestoreFacts, bundle:
     else:
         attempt = attempt_id(_number(more.newest) + 1, bundle.name)
     targets = _targets(desired, facts, more, attempt, members=_known_members(facts, bundle))
+    marks = [target.mark for target in targets if target.mark is not None]
+    begins = marks[0].revision if marks else beginning(bundle.revision, _highest(facts, more))
+    return Attempt(id=attempt, targets=targets, begins=begins)
+
+
+def is_fresh(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -> bool:
+    """Whether nothing is left to restore into, so that a control plane has to be made first.
+
+    Also when that is under way, or was given up half-way. As long as any control plane that was
+    reached has an etcd, or had one before a restore that is under way, it is not.
+    """
+    reached = [host.name for host in desired.control_planes if host.name in more.hosts]
+    marks = [mark for mark in (more.mark(name, more.newest) for name in reached) if mark]
+    if any(mark.phase.open for mark in marks):
+        return any(mark.fresh for mark in marks)
+    return bool(reached) and not any("etcd" in facts.hosts[name].static_pods for name in reached)
+
+
+def reviving(desired: Cluster, facts: ClusterFacts, more: RestoreFacts, bundle: Bundle) -> Attempt:
+    """Return the attempt to restore `bundle` onto one fresh control plane, which others then join.
+
+    That is the one on which it was begun, else the first that was reached.
+    """
+    newest = open_attempt(more)
+    attempt = newest if newest.partition("-")[2] == bundle.name else ""
+    attempt = attempt or attempt_id(_number(more.newest) + 1, bundle.name)
+    reached = [host for host in desired.control_planes if host.name in more.hosts]
+    begun = [host for host in reached if more.mark(host.name, attempt) is not None]
+    targets = tuple(
+        _target(host, None, more.mark(host.name, attempt), {}) for host in (*begun, *reached)[:1]
+    )
     marks = [target.mark for target in targets if target.mark is not None]
     begins = marks[0].revision if marks else beginning(bundle.revision, _highest(facts, more))
     return Attempt(id=attempt, targets=targets, begins=begins)

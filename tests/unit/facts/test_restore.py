@@ -18,8 +18,8 @@ FACTS = ClusterFacts(
     hosts={host.name: plane(THREE, host.name) for host in THREE.control_planes},
 )
 MARKS = (
-    "002-20261121T023000Z-abc123\tstopping\t20261121T120000Z\t2000004597\t/data/etcd\n"
-    "001-20261120T023000Z-zzz999\tundone\t20261120T120000Z\t1000004000\t/data/etcd\n"
+    "002-20261121T023000Z-abc123\tstopping\t20261121T120000Z\t2000004597\t/data/etcd\tno\n"
+    "001-20261120T023000Z-zzz999\tundone\t20261120T120000Z\t1000004000\t/data/etcd\tyes\n"
 )
 
 
@@ -55,6 +55,7 @@ def test_every_control_plane_tells_how_far_it_is() -> None:
     assert first.newest is not None
     assert first.newest.phase is Phase.STOPPING
     assert (first.newest.revision, first.newest.data) == (2000004597, "/data/etcd")
+    assert [mark.fresh for mark in first.marks] == [True, False]
     assert first.newest.bundle == "20261121T023000Z-abc123"
     assert (first.state, first.data) == (
         Disk(device="/dev/vda1", free=2048),
@@ -82,9 +83,9 @@ def test_who_does_not_answer_any_more_is_left_out() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "001-20261121T023000Z-abc123\tflying\t20261121T120000Z\t1\t/data\n",
-        "lost+found\tstaged\t20261121T120000Z\t1\t/data\n",
-        "001-20261121T023000Z-abc123\tstaged\t20261121T120000Z\tmany\t/data\n",
+        "001-20261121T023000Z-abc123\tflying\t20261121T120000Z\t1\t/data\tno\n",
+        "lost+found\tstaged\t20261121T120000Z\t1\t/data\tno\n",
+        "001-20261121T023000Z-abc123\tstaged\t20261121T120000Z\tmany\t/data\tno\n",
     ],
 )
 def test_a_mark_that_says_something_else_is_a_surprise(line: str) -> None:

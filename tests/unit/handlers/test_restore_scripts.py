@@ -61,14 +61,19 @@ def data(node: Node) -> dict[str, str]:
 
 class TestBegin:
     def test_the_time_of_the_first_try_stays(self, node: Node) -> None:
-        script(node, _BEGIN, "/data/etcd", "1000004597")
+        script(node, _BEGIN, "/data/etcd", "1000004597", "beside")
         assert node.read(f"{MARK[1:]}/began").strip() == BEGAN
         assert node.read(f"{MARK[1:]}/data").strip() == "/data/etcd"
         assert node.read(f"{MARK[1:]}/revision").strip() == "1000004597"
+        assert "fresh" not in node.tree(MARK[1:])
+
+    def test_a_fresh_host_is_marked_as_one(self, node: Node) -> None:
+        script(node, _BEGIN, "/data/etcd", "1000004597", "fresh")
+        assert "fresh" in node.tree(MARK[1:])
 
     def test_only_root_sees_a_mark(self, tmp_path: Path) -> None:
         fresh = Node(tmp_path / "fresh")
-        script(fresh, _BEGIN, "/var/lib/db-of-test", "1")
+        script(fresh, _BEGIN, "/var/lib/db-of-test", "1", "beside")
         assert (fresh.root / MARK[1:]).stat().st_mode & 0o777 == 0o700
         assert len(fresh.read(f"{MARK[1:]}/began").strip()) == len(BEGAN)
 

@@ -1,7 +1,5 @@
 """How a restore finds its bundle, and whose it is, before it observes anything."""
 
-import io
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -19,11 +17,11 @@ from kubeops.ops import restore
 from kubeops.ops.session import Session
 from kubeops.transport.fake import FakeTransport
 from tests.bundles import bundle
+from tests.certificates import archive, authority, pki
 from tests.unit.ops.values import lock, session_of
 from tests.unit.plan.restore_values import more, whole
 from tests.unit.plan.values import cluster
 
-CA = b"-----BEGIN CERTIFICATE-----\n"
 Stored = Callable[..., Bundle]
 
 
@@ -45,10 +43,10 @@ def stored(session: Session, tmp_path: Path) -> Stored:
     store = open_store(session.desired.backup)
     sealer = crypto.sealer(crypto.Keys())
 
-    def make(pki: bytes | None = None, **changed: Any) -> Bundle:
+    def make(content: bytes | None = None, **changed: Any) -> Bundle:
         made = bundle(**changed)
         file = tmp_path / "file"
-        file.write_bytes(archive() if pki is None else pki)
+        file.write_bytes(archive(pki()) if content is None else content)
         where = catalog.prefix(made)
         whole = replace(
             made,
@@ -61,15 +59,6 @@ def stored(session: Session, tmp_path: Path) -> Stored:
     return make
 
 
-def archive(name: str = "etc/kubernetes/pki/ca.crt") -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(CA)
-        tar.addfile(member, io.BytesIO(CA))
-    return content.getvalue()
-
-
 def plan(session: Session, name: str, *, accepted: tuple[str, ...] = ()) -> Any:
     return restore.plan(session, name=name, accepted=accepted, progress=lambda _text: None)
 
@@ -77,11 +66,11 @@ def plan(session: Session, name: str, *, accepted: tuple[str, ...] = ()) -> Any:
 def test_the_authority_of_the_bundle_is_compared(session: Session, stored: Stored) -> None:
     refused = plan(session, stored().name)
     assert {finding.check for finding in refused.refusals} == {"other-cluster"}
-    assert sha256(CA).hexdigest() != "sha-of-ca"
+    assert sha256(authority()).hexdigest() != "sha-of-ca"
 
 
 def test_a_bundle_without_an_authority_is_not_compared(session: Session, stored: Stored) -> None:
-    made = stored(archive("etc/kubernetes/admin.conf"))
+    made = stored(archive({"etc/kubernetes/admin.conf": b"x"}))
     assert not plan(session, made.name).refusals
 
 
@@ -91,15 +80,15 @@ def test_nothing_of_the_pki_is_left_here(session: Session, stored: Stored) -> No
 
 
 def test_latest_is_the_newest_proven_one(session: Session, stored: Stored) -> None:
-    made = stored(archive("etc/x"))
-    stored(archive("etc/x"), chance="zzz999", failed="identity")
+    made = stored(archive({"etc/x": b"x"}))
+    stored(archive({"etc/x": b"x"}), chance="zzz999", failed="identity")
     assert plan(session, "latest").summary.startswith(made.name)
 
 
 def test_an_unproven_one_can_be_named_and_has_to_be_accepted(
     session: Session, stored: Stored
 ) -> None:
-    name = stored(archive("etc/x"), failed="identity").name
+    name = stored(archive({"etc/x": b"x"}), failed="identity").name
     assert {finding.check for finding in plan(session, name).refusals} == {"unproven-bundle"}
     assert not plan(session, name, accepted=("unproven-bundle",)).refusals
 
