@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from kubeops.plan.actions import WORKSTATION
 from kubeops.plan.model import Finding, Lane, Plan, Severity, Step
 from kubeops.render.errors import whole
 
@@ -75,7 +76,7 @@ class _Heading:
 
     def __init__(self, shown: Plan) -> None:
         steps = sum(1 for _ in shown.steps)
-        count = len({step.host for step in shown.steps})
+        count = len({step.host for step in shown.steps} - {WORKSTATION})
         counts = (
             "" if shown.is_empty else f"   {_several(steps, 'step')}   {_several(count, 'host')}"
         )

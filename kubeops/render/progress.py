@@ -67,6 +67,25 @@ class Progress:
         entered = [wave for wave in self.plan.waves if wave.name in self.spans]
         return entered[-1] if entered else None
 
+    def over(self, wave: Wave) -> int:
+        """How many steps of `wave` are done, or were found done."""
+        return len(self._over & {step.id for lane in wave.lanes for step in lane.steps})
+
+    @property
+    def between(self) -> tuple[Step, ...]:
+        """The next step of every lane that rests between two of its steps."""
+        begun = {*self.failed, *(one.step.id for one in self.underway)}
+        found = []
+        for lane in (lane for wave in self.plan.waves for lane in wave.lanes):
+            left = [step for step in lane.steps if step.id not in self._over]
+            if 0 < len(left) < len(lane.steps) and left[0].id not in begun:
+                found.append(left[0])
+        return tuple(found)
+
+    @property
+    def _over(self) -> frozenset[str]:
+        return self.done | self.skipped
+
     def after(self, event: Event) -> "Progress":
         """Return the progress once `event` has happened; unknown steps change nothing."""
         began = self.started or event.at
@@ -83,7 +102,7 @@ class Progress:
 
         None when one of the steps to come is not in there.
         """
-        over = self.done | self.skipped | frozenset(self.failed)
+        over = self._over | frozenset(self.failed)
         seconds = 0.0
         for wave in self.plan.waves:
             lanes = [[step.id for step in lane.steps if step.id not in over] for lane in wave.lanes]

@@ -190,6 +190,11 @@ def ending(
     parts.append(_waves(progress))
     parts += failures(outcome.failures)
     parts += [Text(f"unfinished     {name}", style="yellow") for name in outcome.unfinished]
+    if outcome.status is not RunState.DONE:
+        parts += [
+            whole(f"{'stopped before':<15}", f"{step.id}  {step.title}")
+            for step in progress.between
+        ]
     parts.append(whole(f"{'log':<15}", str(outcome.log)))
     parts += [
         whole(f"{'next' if not index else '':<15}", text) for index, text in enumerate(following)
@@ -223,8 +228,15 @@ def _waves(progress: Progress) -> RenderableType:
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, style="yellow")
     for number, wave in enumerate(progress.plan.waves, start=1):
         span = progress.spans.get(wave.name)
         took = duration(span.seconds) if span else "not started"
-        table.add_row(f"{number:>2}", wave.title, took)
+        over, steps = progress.over(wave), sum(len(lane.steps) for lane in wave.lanes)
+        table.add_row(
+            f"{number:>2}",
+            wave.title,
+            took,
+            f"{over} of {steps} steps" if span and over < steps else "",
+        )
     return table

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from kubeops.plan.actions import WORKSTATION, RewriteInventory
 from kubeops.plan.model import Lane, Plan, Wave
 from kubeops.render.plan import hosts, plan
 from tests.conftest import Golden
-from tests.unit.render.values import REFUSED, install, text_of
+from tests.unit.render.values import REFUSED, install, step, text_of
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -29,6 +30,14 @@ def test_an_accepted_finding_says_so() -> None:
     shown = text_of(plan(accepted), width=120)
     assert "accepted       memory: w1:" in shown
     assert "--accept memory" not in shown
+
+
+def test_the_workstation_is_no_host() -> None:
+    note = step("/inventory", WORKSTATION, "write it down", RewriteInventory(version="1.36.1"))
+    more = Wave(name="inventory", title="inventory", lanes=(Lane(name="it", steps=(note,)),))
+    before, after = install(), replace(install(), waves=(*install().waves, more))
+    assert "8 hosts" in text_of(plan(before), width=120)
+    assert "8 hosts" in text_of(plan(after), width=120)
 
 
 def test_nothing_to_do_says_so_and_what_is_done() -> None:

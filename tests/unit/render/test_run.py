@@ -71,6 +71,15 @@ def test_the_end_of_a_failed_run_tells_everything(golden: Golden, width: int) ->
     golden(f"ending-{width}.txt", text_of(shown, width=width))
 
 
+def test_a_lane_that_rests_between_two_steps_is_named() -> None:
+    progress = progressed(6)
+    assert [step.id for step in progress.between] == ["/hosts/cp1/packages"]
+    shown = text_of(ending(failed(), progress=progress), width=120)
+    assert "stopped before /hosts/cp1/packages  " in shown
+    assert "prepare the hosts" in shown
+    assert "1 of 14 steps" in shown
+
+
 def test_the_end_of_a_good_run_is_short() -> None:
     done = Outcome(status=RunState.DONE, seconds=61.0, run_id="r", log=failed().log, steps_done=12)
     shown = text_of(ending(done, progress=progressed()), width=120)

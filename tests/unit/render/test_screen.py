@@ -41,7 +41,7 @@ def test_an_ascii_stream_gets_ascii() -> None:
 
 def test_progress_on_a_pipe_is_never_wrapped() -> None:
     out, err = io.StringIO(), io.StringIO()
-    screen = Screen(out=console(out, width=40), err=console(err, width=40))
+    screen = Screen(stdout=out, stderr=err, width=40)
     screen.say("word " * 30)
     assert len(err.getvalue().splitlines()) == 1
     assert out.getvalue() == ""
@@ -49,7 +49,7 @@ def test_progress_on_a_pipe_is_never_wrapped() -> None:
 
 def test_a_result_is_not_cut_where_it_must_be_whole() -> None:
     out = io.StringIO()
-    screen = Screen(out=console(out, width=40), err=console(io.StringIO(), width=40))
+    screen = Screen(stdout=out, stderr=io.StringIO(), width=40)
     screen.result(Group(whole("next:  ", "word " * 30)))
     assert "word " * 29 in out.getvalue()
 
@@ -58,7 +58,7 @@ def test_a_reader_that_went_away_does_not_end_the_run() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
-        screen = Screen(out=console(stream, width=40), err=console(io.StringIO(), width=40))
+        screen = Screen(stdout=stream, stderr=io.StringIO(), width=40)
         screen.result("a result nobody reads")
         screen.document({"kubeops": "1"})
         screen.result("and another")
