@@ -75,7 +75,7 @@ def choose(desired: Cluster, facts: ClusterFacts) -> Chosen:
     lacking = []
     fit = []
     for host in desired.control_planes:
-        member = _member_of(facts, host.name, host.address)
+        member = facts.etcd.member_of(host)
         trouble = _trouble(facts, host.name, member)
         if trouble or member is None:
             lacking.append(f"{host.name} {trouble}")
@@ -88,13 +88,6 @@ def choose(desired: Cluster, facts: ClusterFacts) -> Chosen:
             hint="See what is wrong: invoke status",
         )
     return min(fit, key=lambda chosen: chosen.member.leader)
-
-
-def _member_of(facts: ClusterFacts, name: str, address: str) -> EtcdMember | None:
-    for member in facts.etcd.members if facts.etcd is not None else ():
-        if member.name == name or any(f"//{address}:" in url for url in member.peer_urls):
-            return member
-    return None
 
 
 def _trouble(facts: ClusterFacts, name: str, member: EtcdMember | None) -> str:

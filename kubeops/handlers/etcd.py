@@ -11,10 +11,8 @@ from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import StepError
 from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts
 from kubeops.handlers.tools import shell
-from kubeops.model.desired import Host
 from kubeops.model.observed import EtcdFacts, EtcdMember
 from kubeops.plan.actions import RemoveEtcdMember
-from kubeops.plan.convergence import is_member_of
 
 SETTLE_TIMEOUT = 60
 
@@ -40,11 +38,6 @@ def etcdctl(context: StepContext, *arguments: str, via: str) -> str:
     return runner.run(asked).must().stdout
 
 
-def member_of(etcd: EtcdFacts, host: Host) -> EtcdMember | None:
-    """Return the member of `host`; None when it has none."""
-    return next((member for member in etcd.members if is_member_of(member, host)), None)
-
-
 def quorum_trouble(etcd: EtcdFacts, leaving: EtcdMember) -> str:
     """Say why removing `leaving` would cost quorum; empty when it would not."""
     remaining = [
@@ -67,7 +60,7 @@ def remove_stale_member(context: StepContext, *, via: str, node: str) -> None:
         GateError: the others do not serve the API within a minute.
     """
     etcd = etcd_facts(context, via=via)
-    member = member_of(etcd, context.desired.host(node))
+    member = etcd.member_of(context.desired.host(node))
     if member is None:
         return
     trouble = "" if member.learner else quorum_trouble(etcd, member)
@@ -86,7 +79,7 @@ def _check(action: RemoveEtcdMember, context: StepContext) -> Check:
     if facts.etcd is None:
         return Check(State.UNKNOWN, f"etcd does not answer: {facts.etcd_error}")
     host = context.desired.host(action.node)
-    return DONE if member_of(facts.etcd, host) is None else NEEDED
+    return DONE if facts.etcd.member_of(host) is None else NEEDED
 
 
 def _remove(action: RemoveEtcdMember, context: StepContext) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kubeops.model.desired import Host
 from kubeops.model.version import KubeVersion, Minor
 
 CORDONED_BY_US = "kubeops.io/cordoned"
@@ -197,6 +198,11 @@ class EtcdMember:
     leader: bool = False
     revision: int = 0
 
+    def is_of(self, host: Host) -> bool:
+        """Whether it is the host's: by name, or by address while it has not started yet."""
+        address = f"[{host.address}]" if ":" in host.address else host.address
+        return self.name == host.name or any(f"//{address}:" in url for url in self.peer_urls)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EtcdFacts:
@@ -205,6 +211,10 @@ class EtcdFacts:
     asked: str
     members: tuple[EtcdMember, ...]
     alarms: tuple[str, ...] = ()
+
+    def member_of(self, host: Host) -> EtcdMember | None:
+        """Return the member of `host`; None when it has none."""
+        return next((member for member in self.members if member.is_of(host)), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubeops.model.desired import Host
-from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, EtcdMember
+from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts
 
 _SYSTEM = frozenset({"coredns", "kube-proxy"})
 
@@ -74,20 +74,12 @@ def members_not_yet(etcd: EtcdFacts, control_planes: tuple[str, ...]) -> tuple[s
     )
 
 
-def is_member_of(member: EtcdMember, host: Host) -> bool:
-    """Whether an etcd member is the host's: by name, or by address while it has not started yet."""
-    address = f"[{host.address}]" if ":" in host.address else host.address
-    return member.name == host.name or any(f"//{address}:" in url for url in member.peer_urls)
-
-
 def without_members(etcd: EtcdFacts, hosts: Sequence[Host]) -> EtcdFacts:
     """Return what etcd said, the members of `hosts` left out."""
     return replace(
         etcd,
         members=tuple(
-            member
-            for member in etcd.members
-            if not any(is_member_of(member, host) for host in hosts)
+            member for member in etcd.members if not any(member.is_of(host) for host in hosts)
         ),
     )
 

@@ -7,11 +7,11 @@ import pytest
 
 from kubeops.engine.context import DONE, NEEDED, Check, State
 from kubeops.errors import CommandError, GateError, StepError
-from kubeops.handlers.etcd import _ETCDCTL, REMOVE_ETCD_MEMBER, member_of, quorum_trouble
+from kubeops.handlers.etcd import _ETCDCTL, REMOVE_ETCD_MEMBER, quorum_trouble
 from kubeops.model.observed import ClusterFacts, EtcdFacts, EtcdMember
 from kubeops.plan.actions import RemoveEtcdMember
 from tests.unit.handlers.values import Bench, script
-from tests.unit.plan.values import cluster, observed
+from tests.unit.plan.values import observed
 
 REMOVE = RemoveEtcdMember(node="cp3")
 
@@ -64,23 +64,6 @@ def test_learners_have_no_vote() -> None:
     found = etcd("++-", learners=[3])
     assert quorum_trouble(found, found.members[1]) == ""
     assert quorum_trouble(etcd("+-+", learners=[3]), etcd("+-+").members[0]) != ""
-
-
-def test_a_member_is_known_by_name_or_by_its_address_until_it_has_started() -> None:
-    found = etcd("+++")
-    unstarted = replace(found.members[2], name="")
-    found = replace(found, members=(*found.members[:2], unstarted))
-    first, moved, third = cluster().control_planes
-    assert member_of(found, replace(moved, address="10.0.0.99")) == found.members[1]
-    assert member_of(found, third) == unstarted
-    assert member_of(found, replace(first, name="cp4", address="10.0.0.1")) is None
-
-
-def test_a_member_of_an_ipv6_address_is_known_by_it() -> None:
-    found = etcd("+")
-    unstarted = replace(found.members[0], name="", peer_urls=("https://[fd00::11]:2380",))
-    host = replace(cluster().control_planes[0], address="fd00::11")
-    assert member_of(replace(found, members=(unstarted,)), host) == unstarted
 
 
 def seen(bench: Bench, found: EtcdFacts | None) -> ClusterFacts:
