@@ -23,15 +23,26 @@ from invoke.tasks import Task
 
 from kubeops.cli._options import Option, Options, Value, split
 from kubeops.errors import InterruptedRunError, KubeopsError, UsageError
-from kubeops.model.desired import Cluster
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from kubeops.model.desired import Cluster
     from kubeops.render.screen import Screen
 
 MODES = frozenset({"plan", "yes", "approve", "json", "verbose"})
 """Options that say how this call runs, not what it is about."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """A text that is made when it is printed, and not for nothing when the answer is JSON."""
+
+    make: "Callable[[], RenderableType]"
+
+    def __rich__(self) -> "RenderableType":
+        """Make the text, for Rich."""
+        return self.make()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +76,21 @@ class Invocation:
     given: tuple[str, ...] = ()
     values: Mapping[str, Value] = field(default_factory=dict)
 
-    def cluster(self, *, warn: bool = True) -> Cluster:
+    def cluster(self, *, warn: bool = True) -> "Cluster":
         """Load the inventory that was asked for; with `warn`, say its warnings on stderr.
 
         Raises:
             UsageError, InventoryError: none was found, or it is wrong.
         """
-        from rich.text import Text
-
         from kubeops.inventory import find, load
 
         path = find(self.options.inventory, environment=os.environ, directory=Path.cwd())
         cluster = load(path)
-        for warning in cluster.warnings if warn else ():
-            self.screen.say(Text.assemble(("warning: ", "yellow"), warning))
+        if warn and cluster.warnings:
+            from rich.text import Text
+
+            for warning in cluster.warnings:
+                self.screen.say(Text.assemble(("warning: ", "yellow"), warning))
         return cluster
 
     def repeated(self, **changed: Value) -> dict[str, Value]:
@@ -185,7 +197,7 @@ def boundary(verb: str, *, screen: "Screen") -> Iterator[None]:
     except BrokenPipeError:
         from kubeops.render.screen import silence
 
-        silence(screen.out.file)
+        silence(screen.stdout)
         raise Exit(code=0) from None
     except Exit:
         raise

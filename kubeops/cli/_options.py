@@ -4,11 +4,14 @@ import difflib
 import keyword
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from invoke.parser.argument import Argument
 
 from kubeops.errors import UsageError
-from kubeops.model.desired import Cluster
+
+if TYPE_CHECKING:
+    from kubeops.model.desired import Cluster
 
 Value = str | bool | list[str] | None
 
@@ -167,7 +170,7 @@ class Options:
     json: bool = False
     verbose: bool = False
 
-    def hosts(self, cluster: Cluster) -> tuple[str, ...]:
+    def hosts(self, cluster: "Cluster") -> tuple[str, ...]:
         """Return the names of the hosts to work on, in the inventory's order.
 
         Raises:

@@ -4,19 +4,20 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubeops.cli._app import Invocation, Report, command, typed
 from kubeops.cli._options import ANY, INVENTORY, PLAN, YES, Option
 from kubeops.errors import BackupTooOldError, KubeopsError, UntrustedSnapshotError, UsageError
-from kubeops.model.backup import Freshness, Standing, Verified
-from kubeops.model.desired import Cluster
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from kubeops.model.backup import Freshness, Verified
+    from kubeops.model.desired import Cluster
     from kubeops.ops.session import Session
 
 
@@ -63,6 +64,7 @@ def backup(call: Invocation, *, scheduled: bool) -> Report:
 
     Afterwards retention removes old ones, if the inventory says what to keep (backup.keep).
     """
+    from kubeops.model.backup import Standing
     from kubeops.ops.backup import take
     from kubeops.render import jsonout
 
@@ -96,7 +98,7 @@ def backup(call: Invocation, *, scheduled: bool) -> Report:
 def list_(call: Invocation) -> Report:
     """List the backups in the store: age, size, versions, revision, and how each was proven."""
     from kubeops.engine.clock import Clock
-    from kubeops.ops.backup import listing
+    from kubeops.ops.freshness import listing
     from kubeops.render.backup import backups
 
     found = listing(call.cluster(), now=Clock().now())
@@ -149,7 +151,7 @@ def status(call: Invocation, *, max_age: float | None) -> Report:
     """Tell how old the newest proven backup is; status 8 when that is older than allowed."""
     from kubeops.engine.clock import Clock
     from kubeops.engine.runs import state_directory
-    from kubeops.ops.backup import freshness
+    from kubeops.ops.freshness import freshness
     from kubeops.render.backup import freshness as render
 
     found = freshness(call.cluster(), state=state_directory(), now=Clock().now(), max_age=max_age)
@@ -237,7 +239,7 @@ def export(call: Invocation, *, output: str, secrets: bool) -> Report:
     return Report(data=data, text=text)
 
 
-def _session(cluster: Cluster) -> "AbstractContextManager[Session]":
+def _session(cluster: "Cluster") -> "AbstractContextManager[Session]":
     from kubeops.ops.session import open_session
 
     return open_session(cluster)
@@ -257,7 +259,7 @@ def _progress(call: Invocation) -> Callable[[str], None]:
     return say
 
 
-def _alarm(call: Invocation, cluster: Cluster, document: dict[str, object]) -> None:
+def _alarm(call: Invocation, cluster: "Cluster", document: dict[str, object]) -> None:
     from kubeops.ops.backup import alarm
 
     argv = cluster.backup.on_failure
@@ -281,7 +283,7 @@ def _agreed(call: Invocation) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _untrusted(found: tuple[Verified, ...]) -> UntrustedSnapshotError | None:
+def _untrusted(found: "tuple[Verified, ...]") -> UntrustedSnapshotError | None:
     failed = [one for one in found if not one.proof.holds]
     if not failed:
         return None
@@ -294,7 +296,7 @@ def _untrusted(found: tuple[Verified, ...]) -> UntrustedSnapshotError | None:
     )
 
 
-def _stale(found: Freshness) -> BackupTooOldError:
+def _stale(found: "Freshness") -> BackupTooOldError:
     from kubeops.render.units import age
 
     if found.newest is None:
@@ -307,8 +309,8 @@ def _stale(found: Freshness) -> BackupTooOldError:
     return BackupTooOldError(said, hint=f"take one now: {typed('backup')}")
 
 
-def _fields(found: Freshness) -> dict[str, object]:
-    return {name: getattr(found, name) for name in Freshness.__dataclass_fields__}
+def _fields(found: "Freshness") -> dict[str, object]:
+    return {field.name: getattr(found, field.name) for field in fields(found)}
 
 
 def _whole(text: str) -> "Text":

@@ -4,11 +4,16 @@ import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kubeops.cli._app import Invocation, Report, command
+from kubeops.cli._app import Invocation, Later, Report, command
 from kubeops.cli._options import CHANGES, INVENTORY, JSON, READS, VERBOSE, Option
-from kubeops.model.desired import Cluster
-from kubeops.plan.model import Plan
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kubeops.model.desired import Cluster
+    from kubeops.plan.model import Plan
 
 CONFIRM = Option(
     name="confirm",
@@ -52,16 +57,21 @@ def reset(call: Invocation, *, confirm: str | None) -> Report | None:
 @command("status", *READS)
 def status(call: Invocation) -> Report:
     """Show nodes, versions, etcd members, certificates and drift on one screen."""
-    from kubeops.ops.backup import glance
+    from kubeops.ops.freshness import glance
     from kubeops.ops.session import open_session
-    from kubeops.render.status import status as render
 
     cluster = call.cluster()
     with open_session(cluster) as session:
         facts = session.observe()
         backup = glance(cluster, state=session.state, now=facts.at)
+
+    def text() -> "RenderableType":
+        from kubeops.render.status import status as render
+
+        return render(facts, cluster, backup=backup)
+
     data = {field.name: getattr(facts, field.name) for field in fields(facts)}
-    return Report(data={**data, "backup": backup}, text=render(facts, cluster, backup=backup))
+    return Report(data={**data, "backup": backup}, text=Later(text))
 
 
 @command("kubeconfig", INVENTORY, OUTPUT, JSON, VERBOSE)
@@ -83,8 +93,8 @@ def kubeconfig(call: Invocation, *, output: str | None) -> Report:
 
 def _change(
     call: Invocation,
-    cluster: Cluster,
-    plan: Callable[..., Plan],
+    cluster: "Cluster",
+    plan: "Callable[..., Plan]",
 ) -> Report | None:
     """Plan, approve and run a verb that changes the cluster."""
     from kubeops.cli._carry_out import carry_out

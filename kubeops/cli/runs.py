@@ -1,18 +1,20 @@
 """Past runs: what they did, how they ended, and how to go on."""
 
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 
 from kubeops.cli import cluster as clusters
 from kubeops.cli import restore, upgrade
 from kubeops.cli._app import MODES, Invocation, Report, Verb, command, typed
 from kubeops.cli._options import ANY, APPROVE, PLAN, YES, Option, meant
-from kubeops.engine.runs import find_run, list_runs, state_directory
 from kubeops.errors import UsageError
-from kubeops.model.run import RunRecord, RunState
+
+if TYPE_CHECKING:
+    from kubeops.model.run import RunRecord
 
 CLUSTER = Option(name="cluster", value="NAME", help="Only runs of this cluster.")
 RUN = Option(name="run", value="RUN", help="The run, as runs.list names it. Default: the newest.")
-_OPEN = frozenset({RunState.FAILED, RunState.INTERRUPTED, RunState.KILLED})
 _RESUMABLE: dict[str, Verb] = {
     verb.path: verb for verb in (clusters.install, clusters.reset, upgrade.upgrade, restore.restore)
 }
@@ -21,6 +23,7 @@ _RESUMABLE: dict[str, Verb] = {
 @command("runs.list", CLUSTER, *ANY)
 def list_(_call: Invocation, *, cluster: str | None) -> Report:
     """List the runs on record, newest first."""
+    from kubeops.engine.runs import list_runs, state_directory
     from kubeops.render.runs import runs
 
     state = state_directory()
@@ -34,7 +37,7 @@ def show(_call: Invocation, *, run: str | None, cluster: str | None) -> Report:
     from kubeops.render.runs import run as render
 
     record = chosen(run, cluster=cluster)
-    following = (typed("runs.resume", "--run", record.run_id),) if record.state in _OPEN else ()
+    following = (typed("runs.resume", "--run", record.run_id),) if record.state.resumable else ()
     return Report(data=record, text=render(record, following=following))
 
 
@@ -42,7 +45,7 @@ def show(_call: Invocation, *, run: str | None, cluster: str | None) -> Report:
 def resume(call: Invocation, *, run: str | None, cluster: str | None) -> None:
     """Go on with a run that failed, was interrupted or killed: its verb again, observed anew."""
     record = chosen(run, cluster=cluster)
-    if record.state not in _OPEN:
+    if not record.state.resumable:
         raise UsageError(
             f"run {record.run_id} ({record.kind}) is {record.state}: there is nothing to resume",
             hint=f"{typed('runs.list')} shows which runs did not end",
@@ -56,13 +59,15 @@ def resume(call: Invocation, *, run: str | None, cluster: str | None) -> None:
     verb(Context(), **{**options, **{name: getattr(call.options, name) for name in MODES}})
 
 
-def chosen(run_id: str | None, *, cluster: str | None = None) -> RunRecord:
+def chosen(run_id: str | None, *, cluster: str | None = None) -> "RunRecord":
     """Return the run called `run_id`, or the newest one (of `cluster`) when it is None.
 
     Raises:
         UsageError: there is no such run.
         JournalError: its journal is damaged.
     """
+    from kubeops.engine.runs import find_run, list_runs, state_directory
+
     state = state_directory()
     if run_id is not None:
         record = find_run(state, run_id)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from kubeops.cli._app import Invocation, Report, command
 from kubeops.cli._options import CHANGES, Option, one_of
-from kubeops.model.event import Sink
-from kubeops.model.run import Outcome
 
 if TYPE_CHECKING:
+    from kubeops.model.event import Sink
+    from kubeops.model.run import Outcome
     from kubeops.plan.upgrade_path import Wish
 
 
@@ -58,7 +58,7 @@ def upgrade(call: Invocation, *, to: "Wish", strategy: str) -> Report | None:
         arguments = {"verb": call.verb, "options": call.repeated(inventory=str(cluster.source))}
         reports = []
 
-        def run(sink: Sink) -> Outcome:
+        def run(sink: "Sink") -> "Outcome":
             reports.append(ops.run(planned, session, arguments=arguments, sink=sink))
             return reports[-1].outcome
 

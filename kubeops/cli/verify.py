@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from kubeops.cli._app import Invocation, Report, command
 from kubeops.cli._options import READS, Option
 from kubeops.errors import UsageError, VerifyError
-from kubeops.model.verify import Verified, VerifyReport
+
+if TYPE_CHECKING:
+    from kubeops.model.verify import Verified, VerifyReport
 
 ONLY = Option(
     name="only",
@@ -29,7 +32,7 @@ def verify(call: Invocation, *, only: str | None) -> Report:
     hosts = call.options.hosts(cluster)
     run = _runner()
 
-    def progress(host: str, properties: tuple[Verified, ...]) -> None:
+    def progress(host: str, properties: "tuple[Verified, ...]") -> None:
         call.screen.say(host_line(host, properties))
 
     with open_session(cluster) as session:
@@ -46,7 +49,7 @@ def verify(call: Invocation, *, only: str | None) -> Report:
     )
 
 
-def _runner() -> Callable[..., VerifyReport]:
+def _runner() -> "Callable[..., VerifyReport]":
     """Import the suite, and with it pytest and testinfra.
 
     Raises:
@@ -63,7 +66,7 @@ def _runner() -> Callable[..., VerifyReport]:
     return run
 
 
-def _error(report: VerifyReport, call: Invocation) -> VerifyError | None:
+def _error(report: "VerifyReport", call: Invocation) -> VerifyError | None:
     failed = len(report.failures)
     if not failed:
         return None

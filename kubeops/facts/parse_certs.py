@@ -4,8 +4,6 @@ import base64
 import re
 from functools import lru_cache
 
-from cryptography import x509
-
 from kubeops.model.observed import Certificate
 
 _PKI = "/etc/kubernetes/pki/"
@@ -23,6 +21,8 @@ def parse_certificate(name: str, pem: str) -> Certificate:
 
 @lru_cache(maxsize=4096)
 def _certificate(name: str, pem: bytes) -> Certificate:
+    from cryptography import x509  # noqa: PLC0415 - slow, and not every host has a certificate
+
     certificate = x509.load_pem_x509_certificate(pem)
     return Certificate(
         name=name,

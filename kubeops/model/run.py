@@ -31,6 +31,11 @@ class RunState(StrEnum):
     KILLED = "killed"
     UNREADABLE = "unreadable"
 
+    @property
+    def resumable(self) -> bool:
+        """Whether it did not come to its end, and can be gone on with."""
+        return self in {RunState.FAILED, RunState.INTERRUPTED, RunState.KILLED}
+
 
 class StepState(StrEnum):
     """How far a step got. `unfinished`: it was started and its run ended before it did."""

@@ -1,7 +1,8 @@
 """Where output goes: results to stdout, progress and errors to stderr, both readable anywhere.
 
 On a pipe nothing is coloured and the width is fixed, so that what a log keeps does not depend on
-the terminal that started the run. A stream that cannot say `…` gets `...`.
+the terminal that started the run. A stream that cannot say `…` gets `...`. Consoles, and with them
+Rich, are made when something is printed for people: who asks for JSON does not wait for them.
 """
 
 import json
@@ -9,9 +10,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TextIO, cast
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
-from rich.console import Console, RenderableType
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 120
 _PLAIN = str.maketrans({"…": "...", "→": "->", "\N{EM DASH}": "-", "\N{EN DASH}": "-"})
@@ -38,57 +41,63 @@ class _AsciiStream:
         return self._stream.fileno()
 
 
-class _Console(Console):
-    """A console that falls silent, rather than ending the run, when its reader goes away."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        silence(self.file)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Screen:
-    """Both consoles of one call. With `json` stdout takes a single document and nothing else.
+    """Both streams of one call. With `json` stdout takes a single document and nothing else.
 
-    `verbose` shows what is otherwise folded: every lane of a plan, tracebacks of defects.
+    `verbose` shows what is otherwise folded: every lane of a plan, tracebacks of defects. `width`
+    is for tests, else as for `console`.
     """
 
-    out: Console
-    err: Console
+    stdout: TextIO
+    stderr: TextIO
     json: bool = False
     verbose: bool = False
+    width: int | None = None
 
-    def result(self, shown: RenderableType) -> None:
+    @cached_property
+    def out(self) -> "Console":
+        """The console on stdout."""
+        return console(self.stdout, width=self.width)
+
+    @cached_property
+    def err(self) -> "Console":
+        """The console on stderr."""
+        return console(self.stderr, width=self.width)
+
+    def result(self, shown: "RenderableType") -> None:
         """Print a result for people; what must not be cut is not."""
         self.out.print(shown, crop=False)
 
     def document(self, envelope: Mapping[str, object]) -> None:
         """Print the JSON document, unwrapped, whatever the width."""
         try:
-            self.out.file.write(json.dumps(envelope, indent=2, ensure_ascii=True) + "\n")
-            self.out.file.flush()
+            self.stdout.write(json.dumps(envelope, indent=2, ensure_ascii=True) + "\n")
+            self.stdout.flush()
         except BrokenPipeError:
-            silence(self.out.file)
+            silence(self.stdout)
 
-    def say(self, shown: RenderableType) -> None:
+    def say(self, shown: "RenderableType") -> None:
         """Print progress or an explanation beside the result; on a pipe one thing is one line."""
         self.err.print(shown, crop=False, soft_wrap=not self.err.is_terminal)
 
 
 def open_screen(*, json: bool = False, verbose: bool = False) -> Screen:
     """Return the screen of this process's stdout and stderr."""
-    return Screen(out=console(sys.stdout), err=console(sys.stderr), json=json, verbose=verbose)
+    return Screen(stdout=sys.stdout, stderr=sys.stderr, json=json, verbose=verbose)
 
 
-def console(stream: TextIO, *, width: int | None = None) -> Console:
+def console(stream: TextIO, *, width: int | None = None) -> "Console":
     """Return a console for `stream`; `width` is for tests, else the terminal's or PIPE_WIDTH.
 
     NO_COLOR and COLUMNS are honoured; texts are printed as they are, never read as markup.
     """
+    from kubeops.render.console import PatientConsole  # noqa: PLC0415 - Rich is slow to import
+
     if width is None and not stream.isatty():
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdigit() and int(columns) > 0 else PIPE_WIDTH
-    return _Console(
+    return PatientConsole(
         file=cast("IO[str]", stream if _speaks_unicode(stream) else _AsciiStream(stream)),
         width=width,
         markup=False,

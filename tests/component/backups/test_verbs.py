@@ -8,7 +8,7 @@ import pytest
 from kubeops.engine.clock import Clock
 from kubeops.model.backup import Standing
 from kubeops.model.desired import BackupPolicy
-from kubeops.ops import backup
+from kubeops.ops import backup, freshness
 from kubeops.ops.session import Session
 from tests.component.backups.member import Etcd, Host, Hosts, desired, facts
 
@@ -47,12 +47,12 @@ def test_the_story(session: Session, tmp_path: Path) -> None:
     taken = [backup.take(session, progress=lines.append) for _ in range(3)]
     assert [len(one.removed) for one in taken] == [0, 0, 1]
     now = session.clock.now()
-    found = backup.listing(session.desired, now=now)
+    found = freshness.listing(session.desired, now=now)
     assert {entry.name for entry in found.backups} < {one.backup.name for one in taken}
     assert found.count(Standing.PROVEN) == 2
     text = (tmp_path / f"metrics/kubeops-backup-{session.desired.name}.prom").read_text()
     assert 'standing="proven"} 2' in text
-    assert not backup.freshness(session.desired, state=session.state, now=now).too_old
+    assert not freshness.freshness(session.desired, state=session.state, now=now).too_old
     for full in (False, True):
         tried = backup.verify(session, name="latest", every=True, full=full, progress=lines.append)
         assert [one.proof.holds and one.proof.full is full for one in tried] == [True, True]
@@ -65,7 +65,7 @@ def test_the_story(session: Session, tmp_path: Path) -> None:
         state=session.state,
     )
     assert len(backup.prune(only, planned, progress=lines.append)) == 1
-    assert len(backup.listing(session.desired, now=now).backups) == 1
+    assert len(freshness.listing(session.desired, now=now).backups) == 1
 
 
 def _last(session: Session) -> BackupPolicy:

@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from kubeops.cli._app import Invocation, Verb
 from kubeops.cli._options import Options, Value
 from kubeops.cli.program import main
-from kubeops.render.screen import Screen, console
+from kubeops.render.screen import Screen
 
 
 def exit_status(verb: Verb, *, dry: bool = False, **values: Value) -> int:
@@ -53,8 +53,9 @@ class Call:
             options=chosen,
             given=given,
             screen=Screen(
-                out=console(self.out, width=120),
-                err=console(self.err, width=120),
+                stdout=self.out,
+                stderr=self.err,
+                width=120,
                 json=chosen.json,
                 verbose=chosen.verbose,
             ),

@@ -21,7 +21,7 @@ from kubeops.errors import (
 from kubeops.model.backup import Freshness, Standing
 from kubeops.model.bundle import MANIFEST, Bundle
 from kubeops.model.desired import BackupPolicy
-from kubeops.ops import backup
+from kubeops.ops import backup, freshness
 from kubeops.ops.session import Session
 from tests.bundles import bundle
 from tests.failing_store import FailingStore
@@ -53,7 +53,7 @@ class World:
         return made
 
     def names(self) -> list[str]:
-        found = backup.listing(self.session.desired, now=START)
+        found = freshness.listing(self.session.desired, now=START)
         return [entry.name for entry in found.backups]
 
     def take(self) -> backup.Taken:
@@ -217,7 +217,7 @@ def test_everything_in_the_store_is_listed(world: Make) -> None:
     part = one.store.files(f"{name}/{damaged}/")
     one.store.delete(next(key for key in part if "snapshot" in key))
     one.store.delete(f"{name}/{cut}/{MANIFEST}")
-    found = backup.listing(one.session.desired, now=START)
+    found = freshness.listing(one.session.desired, now=START)
     assert {entry.name: entry.standing for entry in found.backups} == {
         unproven: Standing.UNPROVEN,
         proven: Standing.PROVEN,
@@ -269,7 +269,7 @@ def test_freshness(world: Make, days: float | None, *, too_old: bool) -> None:
     one.put(0, failed="identity")
     if days is not None:
         one.put(days)
-    found = backup.freshness(one.session.desired, state=one.session.state, now=START)
+    found = freshness.freshness(one.session.desired, state=one.session.state, now=START)
     assert found.too_old is too_old
 
 
@@ -277,13 +277,13 @@ def test_freshness_by_another_measure(world: Make) -> None:
     one = world()
     one.put(1)
     state = one.session.state
-    found = backup.freshness(one.session.desired, state=state, now=START, max_age=60.0)
+    found = freshness.freshness(one.session.desired, state=state, now=START, max_age=60.0)
     assert found.too_old
 
 
 def test_a_glance_asks_no_store_elsewhere(world: Make) -> None:
     one = world(store="s3://bucket/prefix")
-    found = backup.glance(one.session.desired, state=one.session.state, now=START)
+    found = freshness.glance(one.session.desired, state=one.session.state, now=START)
     assert found == "in s3://bucket/prefix; see them with backup.status"
 
 
@@ -295,10 +295,10 @@ def test_a_glance_at_a_broken_store_is_no_error(
 
     one = world()
     one.put(1)
-    found = backup.glance(one.session.desired, state=one.session.state, now=START)
+    found = freshness.glance(one.session.desired, state=one.session.state, now=START)
     assert isinstance(found, Freshness)
     monkeypatch.setattr(LocalStore, "open", broken)
-    told = backup.glance(one.session.desired, state=one.session.state, now=START)
+    told = freshness.glance(one.session.desired, state=one.session.state, now=START)
     assert told == "it is gone"
 
 
