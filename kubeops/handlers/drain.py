@@ -127,19 +127,18 @@ def _drain(action: DrainNode, context: StepContext) -> None:
 
 def _evict_all(action: DrainNode, pods: Sequence[Pod], context: StepContext) -> None:
     wanted = {pod.uid for pod in pods}
-    budgets = parse_budgets(
-        kube(context, "get", "poddisruptionbudgets", "--all-namespaces", "-o", "json")
-    )
+    unseen = [pods]
 
     def look() -> Reading:
-        left = [pod for pod in _movable(action.node, context) if pod.uid in wanted]
+        there = unseen.pop() if unseen else _movable(action.node, context)
+        left = [pod for pod in there if pod.uid in wanted]
         if not left:
             return Reading(ok=True, text="no pods are left")
         refused = _evict([pod for pod in left if not pod.leaving], action, context)
         if refused and action.pdb == "force":
             _delete([pod for pod in left if pod.full_name in refused], action, context)
             refused = {}
-        text = _waiting_for(left, refused, budgets)
+        text = _waiting_for(left, refused, _budgets(context) if refused else ())
         return Reading(ok=False, text=text, failed=bool(refused) and action.pdb == "fail")
 
     gate = Gate(
@@ -158,6 +157,12 @@ def _evict_all(action: DrainNode, pods: Sequence[Pod], context: StepContext) -> 
             hint="See what holds them: kubectl get poddisruptionbudgets -A. Give the workload room "
             "(more replicas, or a budget that allows a disruption), then type the command again.",
         ) from error
+
+
+def _budgets(context: StepContext) -> tuple[Budget, ...]:
+    return parse_budgets(
+        kube(context, "get", "poddisruptionbudgets", "--all-namespaces", "-o", "json")
+    )
 
 
 def _evict(pods: Sequence[Pod], action: DrainNode, context: StepContext) -> Mapping[str, str]:

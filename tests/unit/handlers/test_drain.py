@@ -140,10 +140,11 @@ def test_pods_are_evicted_with_their_grace_and_waited_for(bench: Bench) -> None:
     host = bench.runner("cp1")
     host.on(evicting, stdout="shop\tweb-1\t0\t{}\n")
     both = pod("web-1") + pod("web-2", leaving="2026-11-21T07:30:00Z")
-    drained(bench, DRAIN, both, both, pod("web-1", leaving="now"), "")
+    drained(bench, DRAIN, both, pod("web-1", leaving="now"), "")
 
     asked = [command for command in host.commands if evicting(command)]
     assert [command.stdin for command in asked] == [b"shop web-1\n"]
+    assert not [command for command in host.commands if "poddisruptionbudgets" in command.argv]
     assert json.loads(asked[0].argv[5])["deleteOptions"] == {"gracePeriodSeconds": 30}
     assert "waiting for w1 to be drained: shop/web-1 is ending" in bench.said
 
@@ -152,7 +153,7 @@ def test_what_holds_a_pod_is_named_while_it_is_waited_for(bench: Bench) -> None:
     host = bench.runner("cp1")
     host.on(evicting, stdout=f"shop\tredis-1\t1\t{REFUSED}\n", times=1)
     host.on(evicting, stdout="shop\tredis-1\t0\t{}\n")
-    drained(bench, DRAIN, pod("redis-1"), pod("redis-1"), pod("redis-1"), "")
+    drained(bench, DRAIN, pod("redis-1"), pod("redis-1"), "")
     held = "waiting for w1 to be drained: shop/redis-1 is held by the budget shop/redis"
     assert held in bench.said
 
@@ -180,7 +181,7 @@ def test_the_policy_force_deletes_what_is_refused_and_says_so(bench: Bench) -> N
     host.on(asking("delete", "pod", "redis-1", "--grace-period=30"))
     action = DrainNode(node="w1", timeout=10, grace=30, pdb="force")
     both = pod("redis-1") + pod("web-1")
-    drained(bench, action, both, both, "")
+    drained(bench, action, both, "")
     deleted = [command.argv[6] for command in host.commands if "delete" in command.argv]
     assert deleted == ["pod"]
     assert "deleting shop/redis-1 against its budget, as ordered" in bench.said
@@ -196,7 +197,7 @@ def test_bare_pods_are_lost_only_when_that_is_accepted(bench: Bench) -> None:
 def test_bare_pods_go_like_the_others_when_their_loss_is_accepted(bench: Bench) -> None:
     bench.runner("cp1").on(evicting, stdout="shop\ttool\t0\t{}\n")
     bare = pod("tool", owner="")
-    drained(bench, DRAIN, bare, bare, "")
+    drained(bench, DRAIN, bare, "")
     asked = [command.stdin for command in bench.runner("cp1").commands if evicting(command)]
     assert asked == [b"shop tool\n"]
 
@@ -204,7 +205,7 @@ def test_bare_pods_go_like_the_others_when_their_loss_is_accepted(bench: Bench) 
 def test_a_pod_that_comes_back_in_spite_of_the_cordon_is_not_chased(bench: Bench) -> None:
     bench.runner("cp1").on(evicting, stdout="shop\tweb-1\t0\t{}\n")
     first, again = pod("web-1", uid="a"), pod("web-1", uid="b")
-    drained(bench, DRAIN, first, first, again)
+    drained(bench, DRAIN, first, again)
     asked = [command for command in bench.runner("cp1").commands if evicting(command)]
     assert len(asked) == 1
 
