@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +27,13 @@ USER = "ops"
 """Who logs in on lab nodes, and becomes root with sudo."""
 LIMIT = 600.0
 """Seconds after which a contender is taken to hang."""
+_PEAK = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +133,19 @@ def run(contender: Contender) -> Sample:
         raise ValueError(f"{contender.name} ended with status {ended.returncode}:\n{said}")
     contender.check(ended.stdout)
     return sample
+
+
+def peak(contender: Contender) -> tuple[Sample, int]:
+    """Run `contender` once; return the sample, and the most memory its process held, in bytes.
+
+    A process inherits the peak of the one that started it, so a small one starts it.
+
+    Raises: as `run`.
+    """
+    with TemporaryDirectory() as directory:
+        file = Path(directory, "peak")
+        argv = (sys.executable, "-S", "-c", _PEAK, str(file), *contender.argv)
+        return run(replace(contender, argv=argv)), 1024 * int(file.read_text())
 
 
 def report(title: str, measured: Sequence[Measured], *, goals: Mapping[str, float]) -> None:
