@@ -1,9 +1,15 @@
 """What every store keeps to, tried on a directory and on an S3 server."""
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from kubeops.backups import catalog, s3
 from kubeops.backups.store import Store
@@ -133,6 +139,82 @@ def test_what_the_killed_left_is_swept(store: Store) -> None:
     assert left(store)
     store.sweep("prod/", before=IN_A_WHILE)
     assert not left(store)
+
+
+KILLED = """
+import os, signal, sys
+from kubeops.backups import s3
+from kubeops.backups.stores import open_store
+from kubeops.model.desired import S3, BackupPolicy
+
+url, endpoint, key = sys.argv[1:]
+settings = S3(endpoint=endpoint, region="us-east-1", path_style=True)
+with open_store(BackupPolicy(store=url, s3=settings)).create(key) as sink:
+    sink.write(b"x" * (2 * s3.PIECE))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_upload_that_was_killed_is_no_file_and_is_swept(s3_policy: BackupPolicy) -> None:
+    store = open_store(s3_policy)
+    arguments = (s3_policy.store, str(s3_policy.s3.endpoint), KEY)
+    ended = subprocess.run((sys.executable, "-c", KILLED, *arguments), check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert uploads(store) == [f"some/prefix/{KEY}"]
+    assert store.files("") == {}
+    assert catalog.read_catalog(store, "prod") == catalog.Catalog(
+        proven=(), unproven=(), damaged=()
+    )
+    write(store, KEY, b"of another run")
+    store.sweep("prod/", before=IN_A_WHILE)
+    assert uploads(store) == []
+    assert store.files("") == {KEY: len(b"of another run")}
+
+
+@pytest.mark.parametrize("failures", [1, 4])
+def test_a_part_that_fails_is_sent_again(
+    s3_policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    store, asked = _stumbling(s3_policy, monkeypatch, failures=failures)
+    content = os.urandom(2 * s3.PIECE + 1)
+    write(store, KEY, content)
+    assert len(asked) == 3 + failures
+    assert read(store, KEY) == content
+    assert uploads(store) == []
+
+
+def test_a_part_that_fails_for_ever_leaves_nothing(
+    s3_policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = _stumbling(s3_policy, monkeypatch, failures=100)
+    with pytest.raises(StoreError, match="SlowDown"):
+        write(store, KEY, b"x" * (2 * s3.PIECE))
+    assert len(asked) == 1 + 5
+    assert uploads(store) == []
+    assert store.files("") == {}
+
+
+def _stumbling(
+    policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch, *, failures: int
+) -> tuple[Any, list[str]]:
+    """A store that refuses so many parts, from the second on; and the parts that it was sent."""
+    store: Any = open_store(policy)
+    asked: list[str] = []
+
+    def refuse(request: AWSPreparedRequest, **_more: object) -> AWSResponse | None:
+        asked.append(request.url)
+        if not 1 < len(asked) <= 1 + failures:
+            return None
+        content = b"<Error><Code>SlowDown</Code><Message>SlowDown</Message></Error>"
+        return AWSResponse(request.url, 503, {}, SimpleNamespace(stream=lambda: iter((content,))))
+
+    store._client.meta.events.register("before-send.s3.UploadPart", refuse)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", _at_once)
+    return store, asked
+
+
+def _at_once(_backoff: object, _context: object) -> float:
+    return 0.0
 
 
 def left(store: Any) -> bool:

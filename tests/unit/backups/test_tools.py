@@ -18,7 +18,12 @@ TOOLS = files("kubeops.backups").joinpath("tools.sh").read_text()
 
 def look(directory: Path, where: str, *, path: Path | None = None, container: Path) -> list[str]:
     """Return the status with which a script ends that needs the program, and all it said."""
-    script = f'{TOOLS}\nwhere={where}\nfound=$(tool "$1") || {{ echo "$1 is not there"; exit 127; }}\necho "$found"\n"$found"\n'
+    script = f"""{TOOLS}
+where={where}
+found=$(tool "$1") || {{ echo "$1 is not there"; exit 127; }}
+echo "$found"
+"$found"
+"""
     ended = containers.run(
         *("sh", "-c", script, "kubeops", NAME),
         pipes=directory,
