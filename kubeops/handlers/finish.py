@@ -2,8 +2,9 @@
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
+from kubeops.handlers.kube import kube
 from kubeops.handlers.observe import cluster_facts, host_facts
-from kubeops.handlers.runtime import images
+from kubeops.handlers.runtime import configured_images
 from kubeops.handlers.tools import shell
 from kubeops.inventory import rewrite_kubernetes
 from kubeops.model.observed import ApiFacts
@@ -32,9 +33,7 @@ def _change_nothing(_action: FinishUpgrade, _context: StepContext) -> None:
 
 def _finish_gate(action: FinishUpgrade, context: StepContext) -> Gate:
     wanted = KubeVersion.parse(action.version)
-    listed = images(
-        version=action.version, repository=context.desired.image_repository, context=context
-    )
+    listed = _configured_images(context)
 
     def look() -> Reading:
         facts = cluster_facts(context, via=context.host)
@@ -44,6 +43,23 @@ def _finish_gate(action: FinishUpgrade, context: StepContext) -> Gate:
         return Reading(ok=not missing, text="; ".join(missing) or "everything is there")
 
     return Gate(name="the whole cluster", look=look, timeout=FINISH_TIMEOUT)
+
+
+def _configured_images(context: StepContext) -> tuple[str, ...]:
+    """Return the images that kubeadm lists for the cluster's own configuration.
+
+    It may name a CoreDNS of the operator's own, or leave addons out; kubeadm knows the rest.
+    """
+    configuration = kube(
+        context,
+        "--namespace=kube-system",
+        "get",
+        "configmap",
+        "kubeadm-config",
+        "-o",
+        "jsonpath={.data.ClusterConfiguration}",
+    )
+    return configured_images(configuration, context)
 
 
 def _behind(

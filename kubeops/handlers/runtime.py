@@ -35,6 +35,9 @@ dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" ./usr/bin/kubeadm
 """
 
 
+# `cat |` because a shell's stdin may be a socket, which /dev/stdin cannot open again.
+_PIPED = 'cat | "$@"'
+
 # Enabling has systemd read all its units anew, whether or not there is anything to enable.
 _START = """
 systemctl is-enabled --quiet "$1" || systemctl enable --quiet "$1"
@@ -56,7 +59,18 @@ exit "$failed"
 def images(*, version: str, repository: str, context: StepContext) -> tuple[str, ...]:
     """Return the images that kubeadm of `version` lists, if that is what the host can run."""
     listed = context.run(_kubeadm_images("list", version=version, repository=repository))
-    return tuple(line.strip() for line in listed.stdout.splitlines() if ":" in line)
+    return _lines(listed.stdout)
+
+
+def configured_images(configuration: str, context: StepContext) -> tuple[str, ...]:
+    """Return the images that the host's kubeadm lists for a ClusterConfiguration, as YAML."""
+    kubeadm = ("kubeadm", "config", "images", "list", "--config", "/dev/stdin")
+    listed = context.run(shell(_PIPED, *kubeadm, stdin=configuration.encode(), shows=kubeadm))
+    return _lines(listed.stdout)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if ":" in line)
 
 
 def _kubeadm_images(verb: str, *, version: str, repository: str) -> Command:

@@ -6,8 +6,9 @@ remote script removes it when kubeadm has ended well.
 1. A kubeadm that is still at work (of a killed run) is waited for.
 2. No mark and static pods at the version: done. kubeadm leaves nothing that would tell it of a
    worker, where it takes a second and may be repeated.
-3. kubeadm runs; failures that are known to pass are met by running it again, at most twice, once
-   API and etcd of the host are well again:
+3. kubeadm runs, and waits for a static pod twice as long as it would by itself; failures that are
+   known to pass are met by running it again, at most twice, once API and etcd of the host are well
+   again:
    * the trial Job of its preflight (kubeadm#3050, #3282),
    * a static pod's hash that did not change in time (kubeadm#2957, #3297), and
    * its copy of etcd's data racing the WAL (kubeadm#3324).
@@ -31,7 +32,7 @@ from kubeops.plan.standing import control_plane_version
 from kubeops.transport.base import Command
 
 PLAN_TIMEOUT = 180
-UPGRADE_TIMEOUT = 1800
+UPGRADE_TIMEOUT = 3600
 READY_TIMEOUT = 300
 AGAIN = 2
 
@@ -47,12 +48,22 @@ TRANSIENT = {
 }
 _ROLLED_BACK = "kubeadm has tried to recover everything into the earlier state"
 
+# A kubelet that restarts etcd and API server may stall for minutes, alone or on slow disks, and a
+# kubeadm that gives up restarts them once more to put the old ones back (kubeadm#2957, #3297).
+_PATIENCE = b"""\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: UpgradeConfiguration
+timeouts:
+  upgradeManifests: 10m0s
+"""
+
+# `cat |` because a shell's stdin may be a socket, which /dev/stdin cannot open again.
 _MARKED = """
 mkdir -p /var/lib/kubeops
 printf %s "$1" > /var/lib/kubeops/unfinished-upgrade
 sync -d /var/lib/kubeops/unfinished-upgrade
 shift
-"$@"
+cat | "$@"
 rm /var/lib/kubeops/unfinished-upgrade
 """
 
@@ -139,8 +150,10 @@ def _upgrade(
         CommandError: it failed; kubeadm's words are its output, the hint says what is where.
     """
     settled(context)
-    kubeadm = ("kubeadm", "upgrade", *arguments)
-    command = shell(_MARKED, mark, *kubeadm, timeout=UPGRADE_TIMEOUT, shows=kubeadm)
+    kubeadm = ("kubeadm", "upgrade", *arguments, "--config", "/dev/stdin")
+    command = shell(
+        _MARKED, mark, *kubeadm, stdin=_PATIENCE, timeout=UPGRADE_TIMEOUT, shows=kubeadm
+    )
     left = AGAIN
     while True:
         context.progress(f"kubeadm upgrade {' '.join(arguments)}")

@@ -21,7 +21,7 @@ from kubeops.handlers.packages import (
     HOLD_PACKAGES,
     UPGRADE_KUBEADM,
 )
-from kubeops.handlers.runtime import _KUBEADM_OF
+from kubeops.handlers.runtime import _PIPED
 from kubeops.handlers.snapshot import SAVE_SNAPSHOT
 from kubeops.model.observed import ApiFacts, ClusterFacts, Package, WorkloadFacts
 from kubeops.model.version import KubeVersion
@@ -47,6 +47,7 @@ FINISH = FinishUpgrade(
 LISTED = """registry.k8s.io/kube-proxy:v1.36.1
 registry.k8s.io/coredns/coredns:v1.14.2
 """
+CONFIGURED = "kind: ClusterConfiguration\ndns: {imageTag: v1.12.9}\n"
 FETCH = FetchPackages(
     url="https://pkgs.k8s.io/core:/stable:/v1.36/deb/", minor="1.36", version="1.36.1"
 )
@@ -97,6 +98,13 @@ def script(text: str) -> Callable[[Command], bool]:
     return fits
 
 
+def lists(bench: Bench, images: str = LISTED) -> None:
+    """Script a kubeadm that lists these images for the cluster's own configuration."""
+    host = bench.runner("cp1")
+    host.on(lambda command: "kubeadm-config" in command.argv, stdout=CONFIGURED)
+    host.on(script(_PIPED), stdout=images)
+
+
 @pytest.mark.parametrize(
     ("nodes", "proxy", "said"),
     [
@@ -117,7 +125,7 @@ def script(text: str) -> Callable[[Command], bool]:
 def test_the_end_is_reached_when_everything_is_at_the_version(
     bench: Bench, nodes: Mapping[str, Mapping[str, object]], proxy: str, said: str
 ) -> None:
-    bench.runner("cp1").on(script(_KUBEADM_OF), stdout=LISTED)
+    lists(bench)
     bench.clusters["cp1"] = [upgraded(bench, nodes=nodes, proxy=proxy)]
     gate = FINISH_UPGRADE.gate(FINISH, bench.context("cp1"))
     assert gate is not None
@@ -127,7 +135,7 @@ def test_the_end_is_reached_when_everything_is_at_the_version(
 
 
 def test_an_addon_from_the_operators_own_registry_is_not_waited_for(bench: Bench) -> None:
-    bench.runner("cp1").on(script(_KUBEADM_OF), stdout=LISTED)
+    lists(bench)
     facts = upgraded(bench)
     assert facts.api is not None
     own = replace(workload("coredns", "x"), images=("mirror.example/coredns:v1.13.1",))
@@ -137,6 +145,23 @@ def test_an_addon_from_the_operators_own_registry_is_not_waited_for(bench: Bench
     gate = FINISH_UPGRADE.gate(FINISH, bench.context("cp1"))
     assert gate is not None
     assert gate.look().ok
+
+
+def test_the_coredns_that_the_clusters_configuration_names_is_the_one_waited_for(
+    bench: Bench,
+) -> None:
+    lists(bench, LISTED.replace("v1.14.2", "v1.12.9"))
+    facts = upgraded(bench)
+    assert facts.api is not None
+    own = workload("coredns", "coredns/coredns:v1.12.9")
+    bench.clusters["cp1"] = [
+        replace(facts, api=replace(facts.api, system=(own, *facts.api.system[1:])))
+    ]
+    gate = FINISH_UPGRADE.gate(FINISH, bench.context("cp1"))
+    assert gate is not None
+    assert gate.look().ok
+    (asked,) = (one for one in bench.runner("cp1").commands if script(_PIPED)(one))
+    assert asked.stdin == CONFIGURED.encode()
 
 
 def test_of_kubeadms_backups_the_newest_of_each_kind_stays(bench: Bench) -> None:

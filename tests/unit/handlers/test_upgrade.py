@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from kubeops.engine.context import DONE, NEEDED
 from kubeops.errors import CommandError
@@ -107,7 +108,11 @@ def test_apply_marks_the_host_until_kubeadm_is_done(bench: Bench) -> None:
     well(bench)
     bench.runner("cp1").on(kubeadm)
     UPGRADE_APPLY.apply(APPLY, bench.context("cp1"))
-    assert upgrades(bench) == [("apply", "kubeadm", "upgrade", "apply", "v1.36.1", "--yes")]
+    assert upgrades(bench) == [
+        ("apply", "kubeadm", "upgrade", "apply", "v1.36.1", "--yes", "--config", "/dev/stdin")
+    ]
+    (command,) = (command for command in bench.runner("cp1").commands if kubeadm(command))
+    assert yaml.safe_load(command.stdin or b"")["timeouts"] == {"upgradeManifests": "10m0s"}
     before, after = _MARKED.split('"$@"')
     assert "> /var/lib/kubeops/unfinished-upgrade" in before
     assert "sync -d" in before

@@ -79,7 +79,13 @@ def _images(context: Context, given: Given) -> tuple[str, ...]:
     repository = given.value("image-repository") or cluster.get("imageRepository") or REPOSITORY
     tag = ((cluster.get("etcd") or {}).get("local") or {}).get("imageTag", "")
     try:
-        return images(target, repository=repository, etcd_tag=tag)
+        return images(
+            target,
+            repository=repository,
+            etcd_tag=tag,
+            dns=cluster.get("dns"),
+            proxy=cluster.get("proxy"),
+        )
     except ValueError as error:
         raise KubeadmError(str(error)) from error
 

@@ -4,8 +4,10 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BUILD = "+rehearsal"
 REPOSITORY = "registry.k8s.io"
@@ -92,17 +94,30 @@ def companions(version: Version) -> Release:
 
 
 def images(
-    version: Version, *, repository: str = REPOSITORY, etcd_tag: str = ""
+    version: Version,
+    *,
+    repository: str = REPOSITORY,
+    etcd_tag: str = "",
+    dns: Mapping[str, Any] | None = None,
+    proxy: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
-    """Return the images kubeadm lists for `version`, in its order."""
+    """Return the images kubeadm lists for `version`, in its order.
+
+    `dns` and `proxy` are the sections of a ClusterConfiguration.
+    """
     release = companions(version)
-    dns = "coredns/coredns" if repository == REPOSITORY else "coredns"
+    own, addons = dns or {}, []
+    if not (proxy or {}).get("disabled"):
+        addons.append(f"{repository}/kube-proxy:{version}")
+    if not own.get("disabled"):
+        place = own.get("imageRepository") or repository
+        name = "coredns/coredns" if place == REPOSITORY else "coredns"
+        addons.append(f"{place}/{name}:{own.get('imageTag') or release.coredns}")
     return (
         f"{repository}/kube-apiserver:{version}",
         f"{repository}/kube-controller-manager:{version}",
         f"{repository}/kube-scheduler:{version}",
-        f"{repository}/kube-proxy:{version}",
-        f"{repository}/{dns}:{release.coredns}",
+        *addons,
         f"{repository}/pause:{release.pause}",
         f"{repository}/etcd:{etcd_tag or release.etcd}",
     )
