@@ -26,7 +26,7 @@ def test_images_are_those_kubeadm_lists() -> None:
     )
 
 
-def test_a_mirror_has_coredns_without_its_folder() -> None:
+def test_a_configuration_names_a_coredns_of_its_own_or_leaves_addons_out() -> None:
     addons = version.images(
         version.parse("1.36.1"), dns={"imageTag": "v1.12.9"}, proxy={"disabled": True}
     )
@@ -34,6 +34,9 @@ def test_a_mirror_has_coredns_without_its_folder() -> None:
     assert not any("kube-proxy" in image for image in addons)
     without = version.images(version.parse("1.36.1"), dns={"disabled": True})
     assert not any("dns" in image for image in without)
+
+
+def test_a_mirror_has_coredns_without_its_folder() -> None:
     found = version.images(version.parse("1.36.1"), repository="mirror.example/k8s", etcd_tag="x")
     assert found[4:] == (
         "mirror.example/k8s/coredns:v1.14.2",
