@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--workers", type=int, default=100)
     parser.add_argument("--max-unavailable", default="10%")
-    parser.add_argument("--rounds", type=int, default=9, help="with other durations each")
+    parser.add_argument("--rounds", type=int, default=25, help="with other durations each")
     parser.add_argument(
         "--seed", type=int, help="run one wave in this process and print it as JSON"
     )

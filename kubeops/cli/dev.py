@@ -9,7 +9,14 @@ from kubeops.cli._app import Invocation, command
 from kubeops.cli._options import ANY, Option
 from kubeops.errors import UsageError
 
-BENCHMARKS = ("read-state", "install-overhead", "list-time")
+BENCHMARKS = (
+    "read-state",
+    "install-overhead",
+    "upgrade-overhead",
+    "makespan",
+    "memory",
+    "list-time",
+)
 ARGUMENTS = Option(
     name="arguments",
     value="'ARGUMENT ...'",
