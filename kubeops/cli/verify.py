@@ -40,7 +40,7 @@ def verify(call: Invocation, *, only: str | None) -> Report:
             cluster,
             session.transport,
             now=session.clock.now,
-            limit=hosts,
+            limit=hosts if call.options.limit else (),
             only=only or "",
             progress=progress,
         )

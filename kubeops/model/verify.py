@@ -40,6 +40,7 @@ class VerifyReport:
     """All properties that were looked at, host by host in the inventory's order.
 
     `rehearsal` says that a host runs the lab's stand-ins. `seconds` is the time it all took.
+    `left_out` are hosts of the inventory that are not to be nodes now, and why, one line each.
     """
 
     cluster: str
@@ -47,6 +48,7 @@ class VerifyReport:
     properties: tuple[Verified, ...]
     rehearsal: bool = False
     seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[Verified, ...]:

@@ -27,6 +27,7 @@ def verify(report: VerifyReport, *, verbose: bool = False) -> RenderableType:
     if verbose:
         passed = [item for item in report.properties if item.verdict is Verdict.PASSED]
         parts += _section("holds", _lines(passed))
+    parts += _section("left out", report.left_out)
     return Group(*parts, Text(), _ending(report))
 
 

@@ -5,8 +5,9 @@ and no plugin of the environment, prints nothing and writes nothing.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from kubeops.model.desired import Cluster
 from kubeops.model.verify import Verified, VerifyReport
 from kubeops.model.version import KubeVersion
 from kubeops.transport.base import Transport
+from kubeops.verify.api import Api, ask_api
 from kubeops.verify.plugin import Collector, Progress
 from kubeops.verify.questions import Questions
 from kubeops.verify.suite import Suite
@@ -52,6 +54,9 @@ def verify(
 ) -> VerifyReport:
     """Look at the hosts and hold them against the inventory. Nothing is changed on them.
 
+    Hosts that wait to replace a worker, and workers that were replaced, are looked at only if they
+    are named by `limit`.
+
     Args:
         cluster: the inventory.
         transport: reaches the hosts.
@@ -65,6 +70,8 @@ def verify(
     """
     started = now()
     suite = _suite(cluster, transport, limit=limit, now=now)
+    left_out = {} if limit else _absent(suite)
+    suite = replace(suite, hosts=tuple(host for host in suite.hosts if host.name not in left_out))
     collector = Collector(suite, progress=progress)
     status, said = _run_pytest(collector, only=only)
     if status == pytest.ExitCode.INTERRUPTED and not collector.broken:
@@ -87,6 +94,7 @@ def verify(
         properties=_in_order(collector.properties, suite),
         rehearsal=_is_rehearsal(suite),
         seconds=(now() - started).total_seconds(),
+        left_out=tuple(left_out.values()),
     )
 
 
@@ -100,6 +108,22 @@ def _suite(
     groups = {"control planes": asked, "workers": workers}
     questions = Questions(transport, groups=groups, now=now)
     return Suite(cluster=cluster, hosts=hosts, api_hosts=asked, questions=questions)
+
+
+def _absent(suite: Suite) -> Mapping[str, str]:
+    """Return why hosts are not to be nodes, by name; the API is asked only if there may be any."""
+    replacing = [host for host in suite.cluster.hosts if host.replaces]
+    api = ask_api(suite) if replacing else Api()
+    if api.error:
+        return {}
+    nodes = api.nodes
+    said: dict[str, str] = {}
+    for host in replacing:
+        if host.name not in nodes:
+            said[host.name] = f"{host.name}: waits to replace {host.replaces}"
+        elif host.replaces not in nodes:
+            said[host.replaces] = f"{host.replaces}: replaced by {host.name}"
+    return said
 
 
 def _run_pytest(collector: Collector, *, only: str) -> tuple[int, str]:

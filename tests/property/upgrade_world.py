@@ -14,15 +14,26 @@ from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import (
     WORKSTATION,
     Action,
+    AddPackageSource,
     AwaitNode,
     CheckUpgrade,
+    ConfigureBridge,
+    ConfigureKernel,
     CordonNode,
+    DeleteNode,
+    DescribeNode,
+    DisableSwap,
     DrainNode,
     FetchPackages,
     FinishUpgrade,
     HoldPackages,
+    InstallPackages,
+    InstallPrerequisites,
+    InstallRuntime,
+    JoinWorker,
     PruneUpgradeBackups,
     PullImages,
+    ResetHost,
     RewriteInventory,
     SaveSnapshot,
     UncordonNode,
@@ -33,20 +44,26 @@ from kubeops.plan.actions import (
 )
 from kubeops.plan.model import Step
 from kubeops.plan.standing import cordon
+from kubeops.plan.upgrade import Strategy
+from tests.property.world import after as installed
 from tests.unit.plan.upgrade_values import source_files, static_pods, with_proxy
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class World:
-    """The inventory, what would be observed, and how many backups were taken."""
+    """The inventory, what would be observed, how many backups were taken, and what is typed."""
 
     desired: Cluster
     facts: ClusterFacts
     backups: int = 0
+    strategy: Strategy = Strategy.ROLLING
 
     def __repr__(self) -> str:
         """Short: hypothesis shows many."""
-        lines = (f"inventory {self.desired.kubernetes}", f"configured {self.api.kubernetes}")
+        lines = (
+            f"inventory {self.desired.kubernetes}",
+            f"configured {self.api.kubernetes} {self.strategy}",
+        )
         return "\n".join((*lines, *map(self._line, self.desired.hosts)))
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:  # noqa: FBT001 - hypothesis' hook
@@ -54,7 +71,10 @@ class World:
         printer.text(repr(self))
 
     def _line(self, host: Host) -> str:
-        facts, node = self.host(host.name), self.node(host.name)
+        facts = self.host(host.name)
+        if not self.is_node(host.name):
+            return f"{host.name}: no node, replaces {host.replaces} {facts.unfinished or ''}"
+        node = self.node(host.name)
         plane = self.apiserver(host.name) if host.is_control_plane else "-"
         packages = " ".join(
             f"{name} {self.package(host.name, name)}{'' if facts.packages[name].held else '?'}"
@@ -62,7 +82,7 @@ class World:
         )
         return (
             f"{host.name}: {plane} {packages} runs {node.kubelet} {cordon(node)} "
-            f"{facts.unfinished_upgrade or ''}"
+            f"{facts.unfinished_upgrade or ''} {host.replaces and f'replaces {host.replaces}'}"
         )
 
     @property
@@ -75,7 +95,12 @@ class World:
         system = {workload.name: workload.images for workload in self.api.system}
         lines: dict[str, object] = {"inventory": self.desired.kubernetes, "addons": system}
         for host in self.desired.hosts:
-            facts, node = self.host(host.name), self.node(host.name)
+            facts = self.host(host.name)
+            if not self.is_node(host.name):
+                left = (facts.kubelet_server, facts.cluster_ca, facts.unfinished)
+                lines[host.name] = left if _was_replaced(host, self) else host.replaces
+                continue
+            node = self.node(host.name)
             lines[host.name] = (
                 {name: pod.image for name, pod in facts.static_pods.items()},
                 [self.package(host.name, name) for name in ("kubelet", "kubectl")],
@@ -92,6 +117,9 @@ class World:
 
     def host(self, name: str) -> HostFacts:
         return self.facts.hosts[name]
+
+    def is_node(self, name: str) -> bool:
+        return any(node.name == name for node in self.api.nodes)
 
     def node(self, name: str) -> NodeFacts:
         return next(node for node in self.api.nodes if node.name == name)
@@ -129,6 +157,10 @@ class World:
 
     def apiservers(self) -> tuple[KubeVersion, ...]:
         return tuple(self.apiserver(host.name) for host in self.desired.control_planes)
+
+
+def _was_replaced(host: Host, world: World) -> bool:
+    return any(other.replaces == host.name for other in world.desired.hosts)
 
 
 def after(step: Step, world: World) -> World:
@@ -265,6 +297,12 @@ def _(action: CordonNode, step: Step, world: World) -> World:
 
 @_after.register
 def _(action: DrainNode, step: Step, world: World) -> World:
+    if step.id.startswith("/hosts/"):
+        (new,) = (host for host in world.desired.hosts if host.replaces == action.node)
+        assert world.node(new.name).ready, f"{step.id} before {new.name} is Ready"
+        assert world.node(new.name).kubelet >= max(world.apiservers()), f"{step.id}: {new.name}"
+        if not world.node(action.node).unschedulable:
+            return world.with_node(action.node, unschedulable=True, cordoned_by_us=True)
     assert world.node(action.node).unschedulable, f"{step.id}: nobody remembers its cordon"
     assert world.desired.host(step.host).is_control_plane
     return world
@@ -339,3 +377,61 @@ def _(action: RewriteInventory, step: Step, world: World) -> World:
     assert step.host == WORKSTATION
     version = KubeVersion.parse(action.version)
     return replace(world, desired=replace(world.desired, kubernetes=version))
+
+
+@_after.register(ConfigureKernel)
+@_after.register(DisableSwap)
+@_after.register(InstallPrerequisites)
+@_after.register(AddPackageSource)
+@_after.register(InstallPackages)
+@_after.register(InstallRuntime)
+@_after.register(ConfigureBridge)
+@_after.register(DescribeNode)
+def _(action: Action, step: Step, world: World) -> World:
+    """As in an install of the version the step is for."""
+    version = world.desired.kubernetes
+    if isinstance(action, InstallPackages | InstallRuntime):
+        version = KubeVersion.parse(action.version)
+    elif isinstance(action, AddPackageSource):
+        version = KubeVersion.parse(f"{action.minor}.0")
+    desired = replace(world.desired, kubernetes=version)
+    return replace(world, facts=installed(step, desired, world.facts))
+
+
+@_after.register
+def _(action: JoinWorker, step: Step, world: World) -> World:
+    version = KubeVersion.parse(action.version)
+    assert world.desired.host(action.via).is_control_plane
+    assert min(world.apiservers()) >= version, f"{step.id} before all control planes"
+    assert world.package(step.host, "kubelet") == version, f"{step.id}: not prepared"
+    assert world.desired.host(step.host).replaces
+    joined = replace(world, facts=installed(step, world.desired, world.facts))
+    return joined.with_node(step.host, kubelet=version, ready=False)
+
+
+@_halfway.register
+def _(action: JoinWorker, step: Step, world: World) -> tuple[World, ...]:
+    marked = world.with_host(
+        step.host, unfinished="join", kubelet_server="https://x", cluster_ca="sha-of-ca"
+    )
+    registered = _after(action, step, world).with_host(step.host, unfinished="join")
+    return marked, registered
+
+
+@_after.register
+def _(action: DeleteNode, step: Step, world: World) -> World:
+    assert world.node(action.node).unschedulable, f"{step.id} with pods on it"
+    assert world.desired.host(step.host).is_control_plane
+    return world.with_api(nodes=tuple(node for node in world.api.nodes if node.name != action.node))
+
+
+@_after.register
+def _(_action: ResetHost, step: Step, world: World) -> World:
+    assert not world.is_node(step.host), f"{step.id}: it is a node"
+    return world.with_host(step.host, unfinished=None, kubelet_server=None, cluster_ca=None)
+
+
+@_halfway.register
+def _(_action: ResetHost, step: Step, world: World) -> tuple[World, ...]:
+    marked = world.with_host(step.host, unfinished="reset")
+    return marked, marked.with_host(step.host, kubelet_server=None, cluster_ca=None)

@@ -134,6 +134,18 @@ def test_the_end_is_reached_when_everything_is_at_the_version(
     assert said in reading.text
 
 
+def test_our_cordon_of_a_node_that_is_not_waited_for_is_no_obstacle(bench: Bench) -> None:
+    """A worker that is replaced in a later hop may be cordoned long before."""
+    lists(bench)
+    bench.clusters["cp1"] = [
+        upgraded(bench, nodes={"w1": {"unschedulable": True, "cordoned_by_us": True}})
+    ]
+    others = replace(FINISH, nodes=tuple(name for name in FINISH.nodes if name != "w1"))
+    gate = FINISH_UPGRADE.gate(others, bench.context("cp1"))
+    assert gate is not None
+    assert gate.look().ok
+
+
 def test_an_addon_from_the_operators_own_registry_is_not_waited_for(bench: Bench) -> None:
     lists(bench)
     facts = upgraded(bench)

@@ -344,6 +344,13 @@ class TestJoin:
         assert len(command.secrets) == 1
         assert_secret(bench)
 
+    def test_the_invitation_in_an_upgrade_is_of_the_version_that_runs(self, bench: Bench) -> None:
+        """The inventory still says 1.35.4, which kubeadm 1.37 refuses even to make a token."""
+        joinable(bench, "w1")
+        JOIN_WORKER.apply(replace(WORKER, version="1.37.1"), bench.context("w1"))
+        _, configuration, _ = documents(given(bench, "cp1", _PIPED))
+        assert configuration["kubernetesVersion"] == "v1.37.1"
+
     def test_a_join_is_given_up_with_the_run_and_an_invitation_is_not(self, bench: Bench) -> None:
         joinable(bench, "cp2")
         JOIN_CONTROL_PLANE.apply(CONTROL_PLANE, bench.context("cp2"))

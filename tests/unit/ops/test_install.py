@@ -62,6 +62,20 @@ def test_bare_hosts_are_asked_for_the_source_and_for_each_other(
     assert not plan.is_empty
 
 
+def test_a_host_that_waits_to_replace_another_is_left_alone(
+    session: Session, knocked: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = (*session.desired.hosts[:4], replace(session.desired.hosts[4], replaces="w1"))
+    session = replace(session, desired=replace(session.desired, hosts=hosts))
+    facts = observed(session.desired, members=ALL[:4])
+    seeing(monkeypatch, facts)
+    plan = install.plan(session, accepted=(), limit=())
+    assert (plan.is_empty, knocked, plan.findings) == (True, [], ())
+    assert [line for line in plan.done if line.startswith("w2")] == [
+        "w2: waits to replace w1; what joins it: invoke upgrade --to VERSION --strategy replace"
+    ]
+
+
 def test_a_finished_cluster_is_not_made_to_knock(
     session: Session, knocked: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,3 +57,31 @@ def test_the_newest_backup_is_a_line_and_never_an_error() -> None:
     assert "backup   no proven backup" in text_of(
         status(facts(), cluster(), backup=none), width=120
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word", "note"),
+    [
+        ("w1", "w2", "waiting", "w2: waits to replace w1"),
+        ("w2", "w1", "replaced", "w2: replaced by w1; take w2, and the replaces: of w1, out"),
+    ],
+)
+def test_hosts_that_are_not_to_be_nodes_are_not_missed(
+    old: str, new: str, word: str, note: str
+) -> None:
+    made = cluster()
+    hosts = tuple(replace(host, replaces=old) if host.name == new else host for host in made.hosts)
+    made = replace(made, hosts=hosts)
+    seen = facts()
+    joined = replace(seen.hosts["w1"], kubelet_server="https://10.0.0.10:6443")
+    seen = replace(seen, hosts={**seen.hosts, "w1": joined})
+    said = "\n".join(notes(seen, made))
+    assert note in said
+    assert "not joined" not in said
+    (row,) = (
+        line
+        for line in text_of(status(seen, made), width=160).splitlines()
+        if line.startswith("w2 ")
+    )
+    assert word in row
+    assert "drift" not in row

@@ -65,3 +65,24 @@ def test_the_apis_gaps_are_told() -> None:
     assert "12:00:00Z for 4.0 s (HTTP status 500)" in told
     assert "ready at every one of 88 looks from cp1" in shown()
     assert "nobody could be asked" in shown(availability=Availability())
+
+
+def test_a_step_that_is_of_no_hop_is_about_its_host_too() -> None:
+    drain = StepTime(
+        step="/hosts/w1/drain", host="cp1", title="drain w1", state="done", seconds=7.0
+    )
+    assert "w1 7.0 s drain 7.0 s" in " ".join(shown(drain).split())
+
+
+def test_what_is_left_to_the_operator_comes_last() -> None:
+    report = UpgradeReport(
+        outcome=OUTCOME,
+        steps=(),
+        availability=Availability(asked="cp1", looks=88),
+        notices=("w1 was replaced by w4: take w1 out", "w2 was replaced by w5: take w2 out"),
+    )
+    lines = text_of(upgrade(report), width=200).splitlines()
+    assert [line.strip() for line in lines[-2:]] == [
+        "left to you    w1 was replaced by w4: take w1 out",
+        "w2 was replaced by w5: take w2 out",
+    ]

@@ -1,4 +1,6 @@
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from kubeops.errors import TransportError, UnknownOutcomeError, UsageError
 from kubeops.model.desired import Role
 from kubeops.model.verify import Verdict, Verified, VerifyReport
+from kubeops.verify.api import NODES
 from kubeops.verify.run import verify
 from tests.unit.verify.broken import BROKEN, Broken
 from tests.unit.verify.machines import NOW, Machine, cluster, transport
@@ -189,3 +192,35 @@ def test_a_defect_of_the_suite_is_not_taken_for_a_finding() -> None:
 
     with pytest.raises(RuntimeError, match="a defect"):
         verify(cluster(HEALTHY), transport(HEALTHY), now=now, only="swap", progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("known", "left_out"),
+    [
+        ({"w1": True, "w2": False}, ("w2", "w2: waits to replace w1")),
+        ({"w1": False, "w2": True}, ("w1", "w1: replaced by w2")),
+    ],
+    ids=["waiting", "replaced"],
+)
+def test_hosts_that_are_not_to_be_nodes_are_left_out_unless_named(
+    known: Mapping[str, bool], left_out: tuple[str, str]
+) -> None:
+    machines = (HEALTHY[0], *(replace(one, known=known[one.name]) for one in HEALTHY[1:]))
+    made = cluster(machines)
+    made = replace(made, hosts=(*made.hosts[:2], replace(made.hosts[2], replaces="w1")))
+    name, why = left_out
+    report = verify(made, transport(machines), now=now)
+    assert (report.left_out, report.failures) == ((why,), ())
+    assert name not in report.hosts
+    named = verify(made, transport(machines), now=now, limit=[name])
+    assert (named.hosts, named.left_out) == ((name,), ())
+    assert named.failures
+
+
+def test_while_the_api_is_silent_nobody_is_left_out() -> None:
+    silent = {NODES: (1, "the server is away")}
+    machines = (replace(HEALTHY[0], answers=silent), *HEALTHY[1:])
+    made = cluster(machines)
+    made = replace(made, hosts=(*made.hosts[:2], replace(made.hosts[2], replaces="w1")))
+    report = verify(made, transport(machines), now=now)
+    assert report.hosts == ("cp1", "w1", "w2")
