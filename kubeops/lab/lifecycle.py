@@ -101,7 +101,8 @@ def up(
     inventory.check(wish.inventory, lab=name)
     root = base.ensure(progress)
     if wish.source is Source.REHEARSAL:
-        packages.build(wish.repository, progress=progress)
+        nodes_python = ("chroot", str(root), "python3")
+        packages.build(wish.repository, progress=progress, python=nodes_python)
     directory = labs / name
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locks.held_directory(directory, what=f"lab {name}"):

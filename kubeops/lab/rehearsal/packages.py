@@ -2,8 +2,8 @@
 
 Every package with a program carries a copy of the stand-ins' code below
 /usr/lib/kubeops-rehearsal/NAME, so that kubeadm 1.36 and kubelet 1.35 work side by side on a node,
-and no file belongs to two packages. Python's compiled files go to a folder named after the
-package's version and the code's hash: a program never runs code compiled from another version.
+and no file belongs to two packages. It is compiled when the package is made, and never by the
+programs themselves, so that no program runs what was compiled from another version.
 """
 
 import json
@@ -60,6 +60,7 @@ class Package:
         files: content and mode by path.
         conffiles: which of them dpkg treats as configuration.
         scripts: maintainer scripts by name.
+        code: whether it carries the stand-ins' code.
     """
 
     name: str
@@ -101,50 +102,42 @@ def patches() -> tuple[str, ...]:
     return tuple(patch for release in releases().values() for patch in release["patches"])
 
 
-def of_minor(series: str, *, digest: str) -> tuple[Package, ...]:
-    """Return every package in the repository of one minor.
-
-    Args:
-        series: such as `1.35`.
-        digest: hash of the stand-ins' code.
-    """
+def of_minor(series: str) -> tuple[Package, ...]:
+    """Return every package in the repository of one minor, such as `1.35`."""
     release = releases()[series]
     packages: list[Package] = []
     for patch in release["patches"]:
         version = f"{patch}-{REVISION}"
         packages += [
-            kubeadm(version, digest=digest),
-            kubelet(version, digest=digest),
-            _program("kubectl", version, program="kubectl", digest=digest),
+            kubeadm(version),
+            kubelet(version),
+            _program("kubectl", version, program="kubectl"),
         ]
     tools = f"{release['cri-tools']}-{REVISION}"
     packages += [
-        _program("cri-tools", tools, program="crictl", digest=digest),
+        _program("cri-tools", tools, program="crictl"),
         cni(f"{release['kubernetes-cni']}-{REVISION}"),
     ]
     return tuple(packages)
 
 
-def runtimes(*, digest: str) -> tuple[Package, ...]:
+def runtimes() -> tuple[Package, ...]:
     """Return every containerd there is."""
-    return tuple(containerd(version, digest=digest) for version in CONTAINERD)
+    return tuple(containerd(version) for version in CONTAINERD)
 
 
-def kubeadm(version: str, *, digest: str) -> Package:
+def kubeadm(version: str) -> Package:
     """Return a kubeadm, with the kubelet's drop-in, as in the real package."""
     drop_in = "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
-    return _program(
-        "kubeadm", version, program="kubeadm", digest=digest, files={drop_in: (DROP_IN, 0o644)}
-    )
+    return _program("kubeadm", version, program="kubeadm", files={drop_in: (DROP_IN, 0o644)})
 
 
-def kubelet(version: str, *, digest: str) -> Package:
+def kubelet(version: str) -> Package:
     """Return a kubelet: enabled when installed, running once it has a configuration."""
     return _program(
         "kubelet",
         version,
         program="kubelet",
-        digest=digest,
         depends="kubernetes-cni (>= 1.2.0), mount, util-linux",
         files={
             "/usr/lib/systemd/system/kubelet.service": (KUBELET_SERVICE, 0o644),
@@ -171,13 +164,12 @@ def cni(version: str) -> Package:
     )
 
 
-def containerd(version: str, *, digest: str) -> Package:
+def containerd(version: str) -> Package:
     """Return a containerd, started when installed, as Debian's is."""
     return _program(
         "containerd",
         version,
         program="containerd",
-        digest=digest,
         files={
             "/usr/lib/systemd/system/containerd.service": (CONTAINERD_SERVICE, 0o644),
             "/etc/containerd/config.toml": (CONTAINERD_CONFIG, 0o644),
@@ -196,7 +188,6 @@ def _program(
     version: str,
     *,
     program: str,
-    digest: str,
     depends: str = "",
     files: dict[str, tuple[str, int]] | None = None,
     conffiles: tuple[str, ...] = (),
@@ -205,7 +196,6 @@ def _program(
     upstream = version.rpartition("-")[0]
     said = upstream if program in {"crictl", "containerd"} else f"v{upstream}+rehearsal"
     launcher = LAUNCHER.format(
-        cache=f"/var/cache/kubeops-rehearsal/{name}-{upstream}-{digest[:12]}",
         library=f"{LIBRARY}/{name}",
         module=MODULES[name],
         version=said,
@@ -256,7 +246,7 @@ LAUNCHER = """\
 #!/usr/bin/python3 -sP
 import sys
 
-sys.pycache_prefix = "{cache}"
+sys.dont_write_bytecode = True
 sys.path.insert(0, "{library}")
 from rehearsal import {module}
 

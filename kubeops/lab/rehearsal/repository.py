@@ -13,14 +13,16 @@ import gzip
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kubeops.errors import UsageError
+from kubeops.lab.rehearsal import compiled as compiling
 from kubeops.lab.rehearsal import packages
+from kubeops.lab.rehearsal.compiled import PYTHON, bytecode, compiled
 from kubeops.lab.rehearsal.packages import Package
 from kubeops.transport.base import Command
 from kubeops.transport.local import LocalRunner
@@ -33,13 +35,20 @@ EPOCH = 1_767_225_600  # 2026-01-01: the same sources give the same packages
 SECONDS = 120.0
 
 
-def build(directory: Path, *, progress: Callable[[str], None], signing: Path = SIGNING) -> None:
+def build(
+    directory: Path,
+    *,
+    progress: Callable[[str], None],
+    signing: Path = SIGNING,
+    python: tuple[str, ...] = PYTHON,
+) -> None:
     """Make the repository in `directory`, unless the one there is current.
 
     Args:
         directory: replaced as a whole; its parent must be writable.
         progress: gets one line when something is built.
         signing: where this machine's signing key is kept; made when it is not there.
+        python: the argv of the nodes' interpreter, for which the stand-ins are compiled.
 
     Raises:
         UsageError: a tool that is needed is not installed.
@@ -51,13 +60,14 @@ def build(directory: Path, *, progress: Callable[[str], None], signing: Path = S
         digest = code_digest()
         stamp = directory / STAMP
         key = _key(signing)
-        wanted = f"{digest} {hashlib.sha256(key.encode()).hexdigest()}"
+        wanted = f"{digest} {hashlib.sha256(key.encode()).hexdigest()} {bytecode(python)}"
         if stamp.exists() and stamp.read_text() == wanted:
             return
         progress("building the rehearsal's package repository")
         with TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as scratch:
             made = Path(scratch) / "made"
-            _suites(made, digest=digest, key=key, signing=signing)
+            code = compiled(packages.CODE, python=python)
+            _suites(made, code=code, key=key, signing=signing)
             (made / STAMP).write_text(wanted)
             made.chmod(0o755)
             _swap(made, directory, scratch=Path(scratch))
@@ -66,22 +76,23 @@ def build(directory: Path, *, progress: Callable[[str], None], signing: Path = S
 def code_digest() -> str:
     """Return the hash of everything the packages are made of."""
     whole = hashlib.sha256()
-    sources = [*sorted(packages.CODE.rglob("*")), Path(packages.__file__), Path(__file__)]
+    ours = [Path(module) for module in (packages.__file__, compiling.__file__, __file__)]
+    sources = [*sorted(packages.CODE.rglob("*")), *ours]
     for path in sources:
         if path.is_file() and "__pycache__" not in path.parts:
             whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
 
 
-def _suites(made: Path, *, digest: str, key: str, signing: Path) -> None:
+def _suites(made: Path, *, code: Mapping[str, bytes], key: str, signing: Path) -> None:
     suites = {
-        made / f"core:/stable:/v{series}/deb": packages.of_minor(series, digest=digest)
+        made / f"core:/stable:/v{series}/deb": packages.of_minor(series)
         for series in packages.releases()
     }
-    suites[made / "runtime/deb"] = packages.runtimes(digest=digest)
+    suites[made / "runtime/deb"] = packages.runtimes()
     with TemporaryDirectory() as scratch, ThreadPoolExecutor(max_workers=2) as pool:
         jobs = [
-            pool.submit(pack, package, folder, scratch=Path(scratch))
+            pool.submit(pack, package, folder, code=code, scratch=Path(scratch))
             for folder, wanted in suites.items()
             for package in wanted
         ]
@@ -91,13 +102,18 @@ def _suites(made: Path, *, digest: str, key: str, signing: Path) -> None:
         index(folder, key=key, signing=signing)
 
 
-def pack(package: Package, folder: Path, *, scratch: Path) -> Path:
-    """Make one .deb in `folder`, below its architecture's name as in the real repository."""
+def pack(package: Package, folder: Path, *, code: Mapping[str, bytes], scratch: Path) -> Path:
+    """Make one .deb in `folder`, below its architecture's name as in the real repository.
+
+    `code` is what the stand-ins compile to.
+    """
     root = scratch / f"{folder.parent.name}-{package.name}-{package.version}"
     for path, (content, mode) in package.files.items():
         _write(root / path.lstrip("/"), content, mode)
     if package.code:
-        _copy_code(root / f"{packages.LIBRARY}/{package.name}/rehearsal".lstrip("/"))
+        library = root / f"{packages.LIBRARY}/{package.name}/rehearsal".lstrip("/")
+        _copy_code(library)
+        _write_compiled(code, library / "__pycache__")
     _write(root / "DEBIAN/control", package.control, 0o644)
     if package.conffiles:
         _write(root / "DEBIAN/conffiles", "\n".join(package.conffiles) + "\n", 0o644)
@@ -173,6 +189,14 @@ def _copy_code(target: Path) -> None:
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, goal)
             goal.chmod(0o644)
+
+
+def _write_compiled(code: Mapping[str, bytes], target: Path) -> None:
+    for name, content in code.items():
+        goal = target / name
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        goal.write_bytes(content)
+        goal.chmod(0o644)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeops.errors import CommandError
 from kubeops.lab.rehearsal import packages, repository
 
 SUITES = {f"core:/stable:/v{series}/deb" for series in packages.releases()} | {"runtime/deb"}
@@ -116,6 +117,29 @@ def test_a_launcher_says_which_version_it_plays(built: tuple[Path, Path], tmp_pa
     run("dpkg-deb", "--extract", str(deb), str(tmp_path))
     assert '"v1.36.1+rehearsal"' in (tmp_path / "usr/bin/kubeadm").read_text()
     assert run("dpkg-deb", "--field", str(deb), "Version") == "1.36.1-1.1\n"
+
+
+def test_programs_come_compiled(built: tuple[Path, Path], tmp_path: Path) -> None:
+    directory, _ = built
+    deb = directory / "core:/stable:/v1.36/deb/amd64/kubectl_1.36.1-1.1_amd64.deb"
+    run("dpkg-deb", "--extract", str(deb), str(tmp_path))
+    library = tmp_path / "usr/lib/kubeops-rehearsal/kubectl/rehearsal"
+    ready = {path.name.split(".")[0] for path in (library / "__pycache__").iterdir()}
+    assert ready == {path.stem for path in library.glob("*.py")}
+
+
+def test_a_repository_for_another_python_is_built_again(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    directory, signing = built
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\ncase $3 in *print*) echo cb0d0d0a ;; *) exit 3 ;; esac\n")
+    other.chmod(0o755)
+    said: list[str] = []
+    with pytest.raises(CommandError, match="status 3"):
+        repository.build(directory, progress=said.append, signing=signing, python=(str(other),))
+    assert said == ["building the rehearsal's package repository"]
+    assert (directory / repository.STAMP).exists()
 
 
 def test_an_unchanged_repository_is_not_built_again(built: tuple[Path, Path]) -> None:

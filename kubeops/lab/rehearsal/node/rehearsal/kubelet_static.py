@@ -285,8 +285,8 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
         "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
-    if sys.pycache_prefix:
-        base["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    if sys.dont_write_bytecode:
+        base["PYTHONDONTWRITEBYTECODE"] = "1"
     return base | own
 
 
