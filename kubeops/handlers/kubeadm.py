@@ -129,9 +129,13 @@ def _init(action: InitCluster, context: StepContext) -> None:
 
 
 def kubeadm_init(
-    action: InitCluster, context: StepContext, *, settings: Callable[[str], str]
+    action: InitCluster,
+    context: StepContext,
+    *,
+    settings: Callable[[str], str],
+    mark: str = "init",
 ) -> None:
-    """Run `kubeadm init` on the step's host, under the mark of what is unfinished.
+    """Run `kubeadm init` on the step's host; until it has ended well `unfinished` says `mark`.
 
     `settings` is given the configuration and returns what kubeadm gets.
     """
@@ -141,7 +145,7 @@ def kubeadm_init(
     context.run(
         _configured(
             _MARKED,
-            "init",
+            mark,
             "kubeadm",
             "init",
             "--upload-certs",

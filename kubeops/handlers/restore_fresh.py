@@ -2,8 +2,8 @@
 
 The mark on that host (see `kubeops.handlers.restore`) holds, besides the snapshot, `pki.tar` and an
 empty file `fresh`. From the moment anything is put where Kubernetes looks for it until kubeadm has
-ended well, /var/lib/kubeops/unfinished says `restore` or `init`: so no install takes the host for
-one it may begin a cluster on.
+ended well, /var/lib/kubeops/unfinished says `restore`: so no install takes the host for one it may
+begin an empty cluster on.
 """
 
 import base64
@@ -28,7 +28,7 @@ from kubeops.plan.install import init_cluster
 from kubeops.plan.reset import has_traces
 from kubeops.plan.restore_actions import (
     CopyFiles,
-    ForgetLost,
+    ForgetTokens,
     PlaceRestored,
     ReviveCluster,
     SetAside,
@@ -37,7 +37,6 @@ from kubeops.plan.restore_actions import (
 from kubeops.plan.restore_targets import DATA
 
 KUBELET_SETTINGS = "cluster/kubelet-config.yaml"
-PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 _MAKE = 'umask 077; mkdir -p "$1"'
 _SAME = '[ "$(sha256sum < "$1/pki.tar")" = "$2  -" ]'
@@ -58,6 +57,9 @@ if [ -d "$new" ]; then
   if [ -d "$live" ]; then rmdir "$live"; fi
   mkdir -p "$(dirname "$live")"
   mv -T "$new" "$live"
+elif [ ! -e "$data/member" ]; then
+  echo "neither $new nor $data/member is there" >&2
+  exit 1
 fi
 chmod 0700 "$data"
 sync "$(dirname "$live")"
@@ -123,6 +125,7 @@ def _revive(action: ReviveCluster, context: StepContext) -> None:
     kubeadm_init(
         replace(init, version=action.version),
         context,
+        mark="restore",
         settings=lambda config: with_settings(config, *kept, addons=action.addons),
     )
 
@@ -176,19 +179,11 @@ def _revived(_action: ReviveCluster, context: StepContext) -> Gate:
     return control_plane_gate(context, context.host)
 
 
-def _check_forgotten(action: ForgetLost, context: StepContext) -> Check:
+def _check_forgotten(action: ForgetTokens, context: StepContext) -> Check:
     return check_phase(context, action.attempt, Phase.CONTROLLERS)
 
 
-def _forget(action: ForgetLost, context: StepContext) -> None:
-    """Static pods go first: kubeadm asks those of etcd for members when a control plane joins."""
-    gone = ("--ignore-not-found", "--wait=false")
-    for node in action.nodes:
-        pods = [f"{pod}-{node}" for pod in PODS]
-        context.run(
-            kubectl("-n", "kube-system", "delete", "pod", *pods, *gone, "--force"), hint=HINT
-        )
-        context.run(kubectl("delete", "node", node, *gone), hint=HINT)
+def _forget(action: ForgetTokens, context: StepContext) -> None:
     secrets = ("-n", "kube-system", "delete", "secret")
     tokens = ("--field-selector", "type=bootstrap.kubernetes.io/token")
     context.run(kubectl(*secrets, *tokens, "--ignore-not-found"), hint=HINT)
@@ -212,5 +207,5 @@ STAGE_PKI = Handler(check=_check_pki, apply=_stage_pki)
 SET_ASIDE = Handler(check=_check_aside, apply=_set_aside)
 PLACE_RESTORED = Handler(check=_check_placed, apply=_place)
 REVIVE_CLUSTER = Handler(check=check_node, apply=_revive, gate=_revived)
-FORGET_LOST = Handler(check=_check_forgotten, apply=_forget)
+FORGET_TOKENS = Handler(check=_check_forgotten, apply=_forget)
 COPY_FILES = Handler(check=_check_copied, apply=_copy)

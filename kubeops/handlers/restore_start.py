@@ -11,7 +11,7 @@ from kubeops.errors import GateError
 from kubeops.facts.parse_etcd import parse_alarms, parse_members
 from kubeops.facts.restore import parse_hashes
 from kubeops.handlers.etcd import etcdctl
-from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts
+from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts, nodes
 from kubeops.handlers.restore import HINT, check_phase, on_mark, phase_of
 from kubeops.handlers.tools import kubectl, shell, systemctl
 from kubeops.model.observed import EtcdFacts
@@ -21,6 +21,7 @@ from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
     CloseAttempt,
+    ForgetNodes,
     ResyncNode,
     StartStaticPods,
     StopControlPlane,
@@ -247,6 +248,22 @@ def _lease(action: ResyncNode, context: StepContext) -> str:
     return context.transport.runner(action.via).run(question).must().stdout.strip()
 
 
+def _check_known(action: ForgetNodes, context: StepContext) -> Check:
+    known = {node.name for node in nodes(context, via=context.host)}
+    return NEEDED if known & set(action.nodes) else DONE
+
+
+def _forget_nodes(action: ForgetNodes, context: StepContext) -> None:
+    """Static pods go first: kubeadm asks those of etcd for members when a control plane joins."""
+    gone = ("--ignore-not-found", "--wait=false")
+    for node in action.nodes:
+        pods = [f"{pod}-{node}" for pod in PODS]
+        context.run(
+            kubectl("-n", "kube-system", "delete", "pod", *pods, *gone, "--force"), hint=HINT
+        )
+        context.run(kubectl("delete", "node", node, *gone), hint=HINT)
+
+
 def _verified(action: AwaitRestored, context: StepContext) -> Gate:
     def look() -> Reading:
         facts = cluster_facts(context, via=context.host)
@@ -264,12 +281,13 @@ def _check_closed(action: CloseAttempt, context: StepContext) -> Check:
 
 def _close(action: CloseAttempt, context: StepContext) -> None:
     kept = on_mark(context, action.attempt, _CLOSE, action.phase)
-    context.progress(f"kept: {', '.join(kept.split()) or 'nothing, for nothing was exchanged'}")
+    context.progress(f"kept: {', '.join(kept.split()) or 'nothing, for nothing was put aside'}")
 
 
 STOP_CONTROL_PLANE = Handler(check=_check_stopped, apply=_stop, gate=_stopped)
 START_STATIC_PODS = Handler(check=_check_started, apply=_start, gate=_started)
 AWAIT_MEMBERS = Handler(check=_always, apply=_nothing, gate=_members)
 RESYNC_NODE = Handler(check=_always, apply=_resync)
+FORGET_NODES = Handler(check=_check_known, apply=_forget_nodes)
 AWAIT_RESTORED = Handler(check=_always, apply=_nothing, gate=_verified)
 CLOSE_ATTEMPT = Handler(check=_check_closed, apply=_close)

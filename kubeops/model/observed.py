@@ -135,7 +135,8 @@ class HostFacts:
     kubeadm_running: bool = False
     """Whether a kubeadm is at work right now, e.g. one left behind by a killed run."""
     unfinished: str | None = None
-    """/var/lib/kubeops/unfinished: `init`, `join` or `reset` that kubeops began and did not end."""
+    """/var/lib/kubeops/unfinished: `init`, `join`, `reset` or `restore` (onto a fresh host) that
+    kubeops began and did not end."""
     unfinished_upgrade: str | None = None
     """/var/lib/kubeops/unfinished-upgrade: `apply` or `node` when kubeops began it and did not end
     it."""

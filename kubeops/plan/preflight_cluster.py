@@ -65,6 +65,16 @@ def no_cluster_yet(
                 f"Make {name} reachable, or take it out of the inventory when it is gone for good.",
                 host=name,
             )
+    for host in desired.control_planes:
+        known = facts.hosts.get(host.name)
+        if known is not None and known.unfinished == "restore":
+            yield blocking(
+                "unfinished-restore",
+                "a restore onto it is under way; installing would begin an empty cluster there",
+                "Finish it: type the same invoke restore again, or give it up: "
+                f"invoke reset --limit {host.name}",
+                host=host.name,
+            )
     if limit and membership.via not in limit:
         yield blocking(
             "limit",

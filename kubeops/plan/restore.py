@@ -16,7 +16,8 @@ Then, each on all control planes before the next begins:
 6. The data directories change places; the old one is kept as `DIRECTORY.before-restore-TIME`.
 7. etcd's manifests go back, at the same time: alone a member would wait for the others for ever.
    All members are healthy, are the control planes, have no alarm, the same hashKV, the revision.
-8. API servers, until each is ready; then controller managers and schedulers.
+8. API servers, until each is ready; then controller managers and schedulers. Nodes of control
+   planes that are no longer in the inventory are deleted.
 9. Kubelets that do not renew their lease within a deadline are restarted, no others.
 10. The identity of the cluster and its convergence are verified, and the attempt is closed.
 
@@ -55,8 +56,15 @@ from kubeops.plan.restore_actions import (
     SwapDataBack,
 )
 from kubeops.plan.restore_checks import check_restore, check_undo
-from kubeops.plan.restore_targets import Attempt, Target, restoring, undoing
+from kubeops.plan.restore_targets import (
+    Attempt,
+    Target,
+    control_planes_of,
+    restoring,
+    undoing,
+)
 from kubeops.plan.restore_waves import (
+    forget_nodes,
     present,
     progress,
     restore_data,
@@ -98,6 +106,7 @@ def plan_restore(
             _keep(attempt, facts, more),
             *_exchange(attempt, undo=False),
             *_start(attempt),
+            _forget(attempt, desired, bundle),
             *_verify(attempt, desired, facts, uid=bundle.kube_system_uid, undo=False),
         ),
         findings=check_restore(desired, facts, more, attempt, bundle=bundle, authority=authority),
@@ -223,6 +232,12 @@ def _start(attempt: Attempt) -> tuple[Wave | None, ...]:
     )
 
 
+def _forget(attempt: Attempt, desired: Cluster, bundle: Bundle) -> Wave | None:
+    """Nodes of control planes that the inventory no longer has would never be Ready again."""
+    gone = sorted(control_planes_of(bundle) - {host.name for host in desired.hosts})
+    return forget_nodes(attempt.targets[0].name, gone) if attempt.targets else None
+
+
 def _start_old(attempt: Attempt) -> tuple[Wave | None, ...]:
     """Start everything at once: what was broken before the restore must come back as well."""
     pods = ("etcd", "kube-apiserver", *CONTROLLERS)
@@ -248,7 +263,9 @@ def _verify(
     """Bring the kubelets along, verify, close the attempt."""
     if not attempt.targets:
         return ()
-    nodes = tuple(host.name for host in desired.hosts if host.name in facts.hosts)
+    # A host that waits to join, or was taken out, has no kubelet that could go on.
+    joined = {name for name, found in facts.hosts.items() if found.kubelet_server is not None}
+    nodes = tuple(host.name for host in desired.hosts if host.name in joined)
     first = attempt.targets[0].name
     title = "restart the kubelet" if undo else "see that the kubelet goes on"
 

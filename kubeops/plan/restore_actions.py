@@ -164,6 +164,13 @@ class AwaitRestored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForgetNodes:
+    """Delete the Nodes of hosts that are no more, and what the API takes for their static pods."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseAttempt:
     """Note on a control plane that a restore (DONE) or its undo (UNDONE) is done.
 
@@ -221,15 +228,10 @@ class ReviveCluster:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetLost:
-    """Delete what the restored data still says of hosts that are no more, and every old token.
-
-    The Node objects of `nodes` and what the API believes to run there as their static pods; all
-    bootstrap tokens, and kubeadm's copy of the certificates.
-    """
+class ForgetTokens:
+    """Delete every bootstrap token that came with the data, and kubeadm's copy of certificates."""
 
     attempt: str
-    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,11 +255,12 @@ RestoreAction = (
     | AwaitMembers
     | ResyncNode
     | AwaitRestored
+    | ForgetNodes
     | CloseAttempt
     | StagePki
     | SetAside
     | PlaceRestored
     | ReviveCluster
-    | ForgetLost
+    | ForgetTokens
     | CopyFiles
 )

@@ -1,11 +1,11 @@
 """What forbids a restore, or has to be known before one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from kubeops.model.bundle import Bundle
+from kubeops.model.bundle import Bundle, Member
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts
+from kubeops.model.observed import ClusterFacts, EtcdMember
 from kubeops.model.restoring import Phase, RestoreFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.findings import acceptable, blocking, warning
@@ -36,7 +36,7 @@ def check_restore(
         *_unfinished(more, attempt),
         *_again(more, bundle),
         *check_reachable(desired, facts, more),
-        *_taking_part(desired, facts, attempt),
+        *_taking_part(desired, facts, attempt, bundle),
         *check_trust(bundle),
         *_identity(facts, attempt, bundle, authority),
         *_versions(facts, more, attempt, bundle),
@@ -134,13 +134,15 @@ def check_reachable(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -
             yield warning("unreachable-worker", reason, cure, host=host.name)
 
 
-def _taking_part(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Iterator[Finding]:
+def _taking_part(
+    desired: Cluster, facts: ClusterFacts, attempt: Attempt, bundle: Bundle
+) -> Iterator[Finding]:
     names = {target.name for target in attempt.targets}
     if not names:
         yield blocking(
             "no-etcd",
-            "no control plane has an etcd to restore into",
-            "Prepare the hosts with invoke install, then restore onto them.",
+            "no control plane that was reached has an etcd to restore into",
+            "Mend what does not answer. When all are lost, put fresh hosts into the inventory.",
         )
         return
     for host in desired.control_planes:
@@ -151,17 +153,25 @@ def _taking_part(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Ite
                 "When the restore is done: invoke install",
                 host=host.name,
             )
-    yield from _dropped(desired, facts, attempt)
+    if facts.etcd is not None:
+        yield from _dropped(desired, facts.etcd.members, attempt)
+    else:
+        yield from _dropped(desired, bundle.members, attempt)
 
 
-def _dropped(desired: Cluster, facts: ClusterFacts, attempt: Attempt) -> Iterator[Finding]:
-    """Members that the restored etcd will not have; once something is touched that is decided."""
-    if attempt.touched or facts.etcd is None:
+def _dropped(
+    desired: Cluster, members: Sequence[EtcdMember | Member], attempt: Attempt
+) -> Iterator[Finding]:
+    """Members that the restored etcd will not have; once something is touched that is decided.
+
+    `members` are those there are; when nobody can tell, those there were at the bundle's time.
+    """
+    if attempt.touched:
         return
     names = {target.member for target in attempt.targets}
     names |= {host.name for host in desired.control_planes}
     urls = {url for target in attempt.targets for url in target.peers.split(",")}
-    for member in facts.etcd.members:
+    for member in members:
         # A member that has just been started has no name yet.
         if member.name not in names and urls.isdisjoint(member.peer_urls):
             yield acceptable(

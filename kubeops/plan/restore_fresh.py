@@ -10,7 +10,7 @@
    manifests, and starts. Its settings are those that the cluster had (ClusterConfiguration and
    KubeletConfiguration of the bundle), with the names and addresses of the inventory.
 5. When etcd has the revision and the API the bundle's identity, what the data says of lost hosts is
-   deleted: their Nodes, their static pods, every bootstrap token.
+   deleted: their Nodes, their static pods; and every bootstrap token.
 6. The other control planes join one at a time, then the workers that are new, as by an install.
    Workers that are still there come back by themselves: CA and endpoint are what they know. Their
    kubelets are restarted when they do not renew their lease.
@@ -41,7 +41,7 @@ from kubeops.plan.restore_actions import (
     CopyFiles,
     FetchBundle,
     ForgetBundle,
-    ForgetLost,
+    ForgetTokens,
     PlaceRestored,
     ResyncNode,
     ReviveCluster,
@@ -49,8 +49,9 @@ from kubeops.plan.restore_actions import (
     StagePki,
 )
 from kubeops.plan.restore_fresh_checks import check_fresh
-from kubeops.plan.restore_targets import Attempt, Target, reviving
+from kubeops.plan.restore_targets import Attempt, Target, control_planes_of, reviving
 from kubeops.plan.restore_waves import (
+    forget_nodes,
     present,
     progress,
     restore_data,
@@ -196,7 +197,7 @@ def _init(
 
 def _forget(
     wanted: Cluster, facts: ClusterFacts, attempt: Attempt, bundle: Bundle
-) -> tuple[Wave, ...]:
+) -> tuple[Wave | None, ...]:
     """See that it is the cluster of the backup; then delete what it says of hosts that are lost."""
     left = [target for target in attempt.targets if not target.is_beyond(Phase.API)]
     return tuple(
@@ -217,12 +218,13 @@ def _forget(
                 "ask the API",
                 AwaitRestored(uid=bundle.kube_system_uid, nodes=()),
             ),
+            forget_nodes(target.name, lost(wanted, facts, target, bundle)),
             single(
-                "lost",
-                "forget the lost hosts",
+                "tokens",
+                "forget old tokens",
                 target.name,
-                "delete their nodes and old tokens",
-                ForgetLost(attempt=attempt.id, nodes=lost(wanted, facts, target, bundle)),
+                "delete the bootstrap tokens in the data",
+                ForgetTokens(attempt=attempt.id),
             ),
         )
     )
@@ -231,8 +233,7 @@ def _forget(
 def lost(wanted: Cluster, facts: ClusterFacts, target: Target, bundle: Bundle) -> tuple[str, ...]:
     """Names of nodes that the restored data knows and that are gone, or are about to join anew."""
     members = Membership.of(wanted, facts).members
-    names = {plane.name for plane in bundle.control_planes}
-    names |= {member.name for member in bundle.members}
+    names = control_planes_of(bundle)
     names |= {host.name for host in wanted.hosts if host.name in facts.hosts}
     return tuple(sorted(names - members - {target.name}))
 

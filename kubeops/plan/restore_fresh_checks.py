@@ -20,7 +20,9 @@ API_ANSWERS = frozenset({"200", "401", "403"})
 """What an API server says to who asks for its version; a load balancer says other things."""
 
 NEARLY_OVER = timedelta(days=30)
-_ANSWERED_HERE = frozenset({"unreachable", "second-cluster", "lost-control-planes"})
+_ANSWERED_HERE = frozenset(
+    {"unreachable", "second-cluster", "lost-control-planes", "unfinished-restore"}
+)
 """Checks of an install that a restore has its own answer to."""
 
 

@@ -133,6 +133,11 @@ def reviving(desired: Cluster, facts: ClusterFacts, more: RestoreFacts, bundle: 
     return Attempt(id=attempt, targets=targets, begins=begins)
 
 
+def control_planes_of(bundle: Bundle) -> set[str]:
+    """Names of all control planes there were when the bundle was taken."""
+    return {plane.name for plane in bundle.control_planes} | {m.name for m in bundle.members}
+
+
 def undoing(desired: Cluster, facts: ClusterFacts, more: RestoreFacts) -> Attempt:
     """Return the newest attempt; its id is empty when there is none, or it is undone already."""
     newest = more.newest

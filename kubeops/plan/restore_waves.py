@@ -9,6 +9,7 @@ from kubeops.plan.model import Lane, Step, Wave
 from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
+    ForgetNodes,
     RestoreData,
     ResyncNode,
     ReviveCluster,
@@ -90,6 +91,15 @@ def _gate(action: Action) -> str:  # noqa: PLR0911 - one per kind of wait
             return "API and etcd ready"
         case _:
             return ""
+
+
+def forget_nodes(via: str, names: Sequence[str]) -> Wave | None:
+    """Delete the Nodes called `names`, asked of the control plane `via`; None for no names."""
+    if not names:
+        return None
+    text = f"delete node{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    action = ForgetNodes(nodes=tuple(names))
+    return single("lost", "forget the lost hosts", via, text, action)
 
 
 def present(*waves: Wave | None) -> tuple[Wave, ...]:

@@ -369,6 +369,13 @@ class TestSecondCluster:
         assert found.text.startswith("w1, w2 belong to a cluster")
         assert "invoke reset --limit w1,w2" in found.cure
 
+    def test_no_empty_cluster_is_begun_where_a_restore_is_under_way(self) -> None:
+        desired = cluster(1, 0)
+        half = replace(observed(desired).hosts["cp1"], unfinished="restore")
+        (found,) = preflight(desired, observed(desired, changed={"cp1": half}))
+        assert (found.check, found.severity) == ("unfinished-restore", BLOCKING)
+        assert "invoke reset --limit cp1" in found.cure
+
 
 def test_ports_between_hosts_that_are_left_out_do_not_matter() -> None:
     desired = cluster()

@@ -258,6 +258,7 @@ class Join:
     def kubelet_start(self) -> None:
         """Write the kubelet's files and start it with the token."""
         layout = self.context.layout
+        self._must_be_new()
         systemctl("stop", "kubelet")
         server = (
             f"https://{self.node.address}:{self.node.port}"
@@ -279,6 +280,17 @@ class Join:
         flags = registration | {"registerTaints": not self.control_plane}
         kubeadm_kubelet.write_flags(self.context, flags, self.cluster)
         start_kubelet()
+
+    def _must_be_new(self) -> None:
+        """Refuse the name of a Node that is Ready, as far as the API knows."""
+        node = self.client().find("nodes", self.node.name) or {}
+        for condition in node.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Ready" and condition["status"] == "True":
+                raise KubeadmError(
+                    f'error execution phase kubelet-start: a Node with name "{self.node.name}" and '
+                    'status "Ready" already exists in the cluster. You must delete the existing '
+                    "Node or change the name of this new joining Node"
+                )
 
     def etcd_join(self) -> None:
         """Add our etcd as a learner, wait until it has caught up, and promote it."""
