@@ -37,7 +37,7 @@ from tests.unit.plan.restore_values import (
     whole,
     with_member,
 )
-from tests.unit.plan.values import cluster, host, member
+from tests.unit.plan.values import bare, cluster, host, member
 
 T = TypeVar("T")
 
@@ -99,6 +99,11 @@ class TestProcedure:
             if wave.name in {"prepare", "stop", "swap", "etcd", "api", "controllers", "close"}:
                 assert tuple(lane.name for lane in wave.lanes) == ALL, wave.name
                 assert wave.at_once == 3, wave.name
+
+    def test_hosts_without_a_kubelet_are_not_waited_for(self) -> None:
+        """One that waits to replace a worker, or one that was replaced."""
+        facts = whole(THREE, w2=bare(THREE.host("w2")))
+        assert "w2" not in [one.node for one in actions(planned(facts=facts), ResyncNode)]
 
     def test_one_control_plane_takes_the_same_way(self) -> None:
         assert waves(planned(ONE)) == waves(planned())
