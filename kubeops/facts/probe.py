@@ -81,16 +81,17 @@ def split(output: str, *, host: str) -> Sections:
     if announcement is None:
         reason = f"it does not start as kubeops' script does: {output[:200]!r}"
         raise FactsError(host=host, section="the probe's output", reason=reason)
-    body = output[announcement.end() :]
-    ending = re.compile(rf"\n@@{re.escape(announcement[1])} (\d+) (.+)\n")
+    text, *endings = output[announcement.end() :].split(f"\n@@{announcement[1]} ")
     sections: dict[str, Section] = {}
-    start = 0
-    for match in ending.finditer(body):
-        name = match[2]
+    for ending in endings:
+        said, newline, following = ending.partition("\n")
+        if not newline:
+            break
+        status, _, name = said.partition(" ")
         if name in sections:
             raise FactsError(host=host, section=name, reason="it is there twice")
-        sections[name] = Section(body[start : match.start()], int(match[1]))
-        start = match.end()
+        sections[name] = Section(text, int(status))
+        text = following
     if "ended" not in sections:
         last = next(reversed(sections), "the start")
         raise FactsError(

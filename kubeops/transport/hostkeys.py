@@ -55,9 +55,9 @@ class Entry:
 
     def names(self, name: str) -> bool:
         """Whether the line is about the host called `name` in known_hosts."""
-        if any(p.startswith("!") and _matches(p[1:], name) for p in self.patterns):
+        if not any(_matches(pattern, name) for pattern in self.patterns):
             return False
-        return any(_matches(pattern, name) for pattern in self.patterns)
+        return not any(p.startswith("!") and _matches(p[1:], name) for p in self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import fabric
@@ -202,8 +203,7 @@ class Session:
             user=target.user,
             port=target.port,
             gateway=gateway,
-            # Nothing of what Fabric would read by itself: all was resolved already.
-            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            config=_nothing_read(),
             connect_kwargs={
                 "timeout": target.connect_timeout or self._patience.connect,
                 "banner_timeout": self._patience.banner,
@@ -294,6 +294,12 @@ class _HostKeyCheck:
         self.target.known_hosts.check(
             Key(key.get_name(), key.asbytes()), host=self.host, name=self.target.known_as
         )
+
+
+@cache
+def _nothing_read() -> fabric.Config:
+    """Return a configuration without what Fabric would read by itself: all was resolved already."""
+    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
 
 def _worth_another_try(error: BaseException) -> bool:

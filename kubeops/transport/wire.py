@@ -1,5 +1,6 @@
 """What a command looks like on its way to a host: the one place where argv is quoted."""
 
+import re
 import shlex
 
 from kubeops.transport.base import Command, Result
@@ -7,13 +8,14 @@ from kubeops.transport.base import Command, Result
 KILL_AFTER = 10
 """Seconds between asking a program that is out of time to end and making it end."""
 
-_LOCALE = ("env", "LC_ALL=C")
+_LOCALE = "LC_ALL=C"
 
 # A shell stays around the program, so that an end by signal arrives as status 128+N: SSH itself
 # has another message for it, which Paramiko drops, and then nobody knows how the program ended.
-_STATUS = ("sh", "-c", '"$@"; exit $?', "sh")
+_STATUS = ("sh", "-c", f'{_LOCALE} "$@"; exit $?', "sh")
 
 _NOT_FOUND = 127
+_NO_SUDO = re.compile(r"sh: .*\bsudo: .*not found")  # each shell says it in its own way
 _SUDO_REFUSES = (
     "a password is required",
     "a terminal is required",
@@ -52,10 +54,10 @@ def line(command: Command, *, sudo: tuple[str, ...] = (), mark: str = "") -> str
     """
     # Twice the locale: sudo's own messages are read, and sudo starts the program with a new
     # environment.
-    root = (*sudo, *_LOCALE) if sudo else ()
-    marked = ("env", f"{MARK}={mark}") if mark else ()
-    limit = (*marked, "timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
-    return shlex.join((*_STATUS, *_LOCALE, *root, *limit, *command.argv))
+    settings = (*((_LOCALE,) if sudo else ()), *((f"{MARK}={mark}",) if mark else ()))
+    environment = ("env", *settings) if settings else ()
+    limit = ("timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
+    return shlex.join((*_STATUS, *sudo, *environment, *limit, *command.argv))
 
 
 def ended_by_timeout(result: Result) -> bool:
@@ -75,7 +77,7 @@ def sudo_refusal(result: Result) -> str:
     text = result.stderr.strip()
     if result.status == 1 and not result.stdout and any(words in text for words in _SUDO_REFUSES):
         return next(text for text in reversed(text.splitlines()) if text)
-    if result.status == _NOT_FOUND and text.startswith("env:") and "sudo" in text:
+    if result.status == _NOT_FOUND and _NO_SUDO.fullmatch(text):
         return text.splitlines()[-1]
     return ""
 

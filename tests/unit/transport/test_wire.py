@@ -3,7 +3,7 @@ import pytest
 from kubeops.transport import wire
 from kubeops.transport.base import Command, Result
 
-STATUS = """sh -c '"$@"; exit $?' sh env LC_ALL=C"""
+STATUS = """sh -c 'LC_ALL=C "$@"; exit $?' sh"""
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,9 @@ def test_sudo_stands_around_the_limit_so_that_it_may_end_what_root_started() -> 
 
 def test_a_mark_is_in_the_environment_of_the_limit_that_ends_it_all() -> None:
     line = wire.line(Command(argv=("id",)), sudo=("sudo", "--"), mark="m1")
-    limit = "env KUBEOPS_COMMAND=m1 timeout --kill-after=10 60 id"
+    limit = "KUBEOPS_COMMAND=m1 timeout --kill-after=10 60 id"
     assert line == f"{STATUS} sudo -- env LC_ALL=C {limit}"
+    assert wire.line(Command(argv=("id",)), mark="m1") == f"{STATUS} env {limit}"
     assert wire.ending("m1", timeout=5).argv[-1] == "KUBEOPS_COMMAND=m1"
 
 
@@ -72,8 +73,17 @@ def test_knows_the_refusals_of_sudo(stderr: str) -> None:
     assert wire.sudo_refusal(result(1, stderr=stderr)) == stderr.splitlines()[-1]
 
 
-def test_knows_that_sudo_is_not_installed() -> None:
-    missing = "env: 'sudo': No such file or directory"
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "sh: 1: sudo: not found",
+        "sh: line 1: sudo: command not found",
+        "sh: sudo: not found",
+        "sh: sudo: inaccessible or not found",
+    ],
+    ids=["dash", "bash", "busybox", "mksh"],
+)
+def test_knows_that_sudo_is_not_installed(missing: str) -> None:
     assert wire.sudo_refusal(result(127, stderr=missing)) == missing
 
 
@@ -84,8 +94,9 @@ def test_knows_that_sudo_is_not_installed() -> None:
         result(1, stdout="it printed", stderr="sudo: a password is required"),
         result(2, stderr="sudo: a password is required"),
         result(127, stderr="timeout: failed to run command 'x': No such file or directory"),
+        result(127, stderr="sh: 1: x: not found"),
     ],
-    ids=["other", "printed", "status", "missing"],
+    ids=["other", "printed", "status", "missing", "another"],
 )
 def test_takes_no_other_failure_for_a_refusal(failed: Result) -> None:
     assert wire.sudo_refusal(failed) == ""
