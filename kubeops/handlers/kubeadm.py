@@ -164,7 +164,11 @@ def _init_gate(_action: InitCluster, context: StepContext) -> Gate:
 
 
 def control_plane_gate(context: StepContext, via: str) -> Gate:
-    """Pass when the host's own API server is ready and its etcd member votes, as `via` sees it."""
+    """Pass when the host's own API server is ready and its etcd member votes, as `via` sees it.
+
+    Seen once it is so: kubeadm does not end before it has seen the same, and a server that is ready
+    or a member that votes does not go back by itself.
+    """
 
     def look() -> Reading:
         trouble = api_trouble(context)
@@ -175,7 +179,8 @@ def control_plane_gate(context: StepContext, via: str) -> Gate:
         missing = members_not_yet(etcd, tuple(sorted(names)))
         return Reading(ok=not missing, text="; ".join(missing) or "API ready, etcd healthy")
 
-    return Gate(name=f"the control plane of {context.host}", look=look, timeout=READY_TIMEOUT)
+    name = f"the control plane of {context.host}"
+    return Gate(name=name, look=look, timeout=READY_TIMEOUT, successes=1)
 
 
 def _invite(

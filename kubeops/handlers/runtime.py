@@ -98,7 +98,8 @@ def containerd_version(context: StepContext) -> str | None:
 
 def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
     version = containerd_version(context)
-    if version is None:
+    is_new = version is None
+    if is_new:
         context.progress("apt-get install containerd")
         run_apt(apt_get("update"), context)
         package = (
@@ -120,7 +121,7 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
         )
     configuration = runtime_file(containerd=version, sandbox_image=sandbox)
     put(context.runner, crictl_file())
-    if not check(context.runner, configuration):
+    if is_new or not check(context.runner, configuration):
         # Stopped, not restarted afterwards: a run that ends in between leaves a unit that is seen
         # to be stopped, where a running one would be taken for one that has read the new file.
         context.run(systemctl("stop", UNIT))

@@ -93,6 +93,7 @@ def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: s
         "env DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a",
         f"{APT} install --no-install-recommends {package}",
     ]
+    assert check(CONFIG) not in bench.done("w1")
 
 
 @pytest.mark.parametrize(
