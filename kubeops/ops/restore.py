@@ -14,11 +14,14 @@ from kubeops.errors import UntrustedSnapshotError
 from kubeops.facts.reach import gather_reach
 from kubeops.facts.restore import gather_endpoint, gather_restore
 from kubeops.model.bundle import Bundle
+from kubeops.model.desired import Cluster
+from kubeops.model.observed import ClusterFacts
 from kubeops.model.pki import Pki
 from kubeops.ops.install import manifests_of
 from kubeops.ops.run import refuse_if_running
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
+from kubeops.plan.replacing import present
 from kubeops.plan.restore import plan_restore, plan_undo
 from kubeops.plan.restore_fresh import plan_fresh_restore
 from kubeops.plan.restore_targets import is_fresh
@@ -59,8 +62,9 @@ def plan(session: Session, *, name: str, accepted: tuple[str, ...], progress: Pr
 
 def _plan_fresh(session: Session, *, bundle: Bundle, pki: Pki, accepted: tuple[str, ...]) -> Plan:
     """Observe what an install asks, too, and plan with that."""
-    desired, transport = session.desired, session.transport
+    transport = session.transport
     facts = session.observe(ask_source=True)
+    desired = present(session.desired, facts)
     return plan_fresh_restore(
         desired,
         facts,
@@ -68,10 +72,14 @@ def _plan_fresh(session: Session, *, bundle: Bundle, pki: Pki, accepted: tuple[s
         bundle=bundle,
         pki=pki,
         answer=gather_endpoint(desired, facts, transport),
-        reach=gather_reach(desired, transport, hosts=tuple(facts.hosts)),
+        reach=gather_reach(desired, transport, hosts=_reached(desired, facts)),
         manifests=manifests_of(desired),
         accepted=accepted,
     )
+
+
+def _reached(desired: Cluster, facts: ClusterFacts) -> tuple[str, ...]:
+    return tuple(host.name for host in desired.hosts if host.name in facts.hosts)
 
 
 def undo(session: Session, *, accepted: tuple[str, ...]) -> Plan:

@@ -1,11 +1,12 @@
 """What only a restore asks of control planes, and what is made of the answers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from kubeops.errors import FactsError, TransportError
-from kubeops.facts.restore import gather_restore, parse_hashes
+from kubeops.facts.restore import gather_endpoint, gather_restore, parse_hashes
 from kubeops.model.observed import ClusterFacts
 from kubeops.model.restoring import Disk, Phase, RestoreFacts
 from kubeops.transport.fake import FakeTransport
@@ -91,6 +92,29 @@ def test_who_does_not_answer_any_more_is_left_out() -> None:
 def test_a_mark_that_says_something_else_is_a_surprise(line: str) -> None:
     with pytest.raises(FactsError, match="marks"):
         asked(answer(marks=line), answer(), answer())
+
+
+CURL = ("curl", "--silent", "--insecure")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected"), [(0, "403", "403"), (0, "200\n", "200"), (35, "000", "")]
+)
+def test_the_endpoint_is_asked_by_a_host_that_can(status: int, said: str, expected: str) -> None:
+    transport = FakeTransport(["cp1", "cp2", "cp3"])
+    transport.runner("cp2").on(CURL, status=status, stdout=said)
+    bare = replace(FACTS.hosts["cp1"], programs=frozenset())
+    facts = replace(FACTS, hosts={**FACTS.hosts, "cp1": bare})
+    assert gather_endpoint(THREE, facts, transport) == expected
+    (asked,) = transport.runner("cp2").commands
+    assert asked.argv[-1] == "https://10.0.0.10:6443/version"
+
+
+def test_an_endpoint_that_nobody_can_ask_is_silent() -> None:
+    transport = FakeTransport(["cp1", "cp2", "cp3"])
+    assert gather_endpoint(THREE, replace(FACTS, hosts={}), transport) == ""
+    transport.runner("cp1").on(CURL, error=TransportError("cp1: lost", host="cp1"))
+    assert gather_endpoint(THREE, FACTS, transport) == ""
 
 
 def test_hashes_are_told_with_the_revision_they_are_of() -> None:

@@ -13,6 +13,7 @@ from kubeops.backups.stores import open_store
 from kubeops.errors import UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import Bundle
 from kubeops.model.desired import BackupPolicy
+from kubeops.model.observed import ClusterFacts
 from kubeops.ops import restore
 from kubeops.ops.session import Session
 from kubeops.transport.fake import FakeTransport
@@ -20,7 +21,7 @@ from tests.bundles import bundle
 from tests.certificates import archive, authority, pki
 from tests.unit.ops.values import lock, session_of
 from tests.unit.plan.restore_values import more, whole
-from tests.unit.plan.values import cluster
+from tests.unit.plan.values import cluster, observed
 
 Stored = Callable[..., Bundle]
 
@@ -103,6 +104,25 @@ def test_a_name_that_is_none_lists_those_there_are(session: Session, stored: Sto
 def test_a_damaged_archive_is_not_trusted(session: Session, stored: Stored) -> None:
     with pytest.raises(UntrustedSnapshotError, match="not an archive"):
         plan(session, stored(b"no archive").name)
+
+
+def test_when_all_control_planes_are_lost_the_hosts_are_asked_what_an_install_asks(
+    session: Session, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stored()
+    asked: list[bool] = []
+
+    def observe(_session: Session, *, ask_source: bool = False) -> ClusterFacts:
+        asked.append(ask_source)
+        return observed(session.desired)
+
+    monkeypatch.setattr(Session, "observe", observe)
+    monkeypatch.setattr(restore, "gather_endpoint", lambda *_: "200")
+    monkeypatch.setattr(restore, "gather_reach", lambda *_, **__: ())
+    planned = plan(session, made.name)
+    assert planned.kind == "fresh-restore"
+    assert asked == [False, True]
+    assert {finding.check for finding in planned.refusals} == {"endpoint-answers"}
 
 
 def test_an_undo_needs_no_store(session: Session) -> None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from kubeops.model.bundle import Bundle
+from kubeops.model.bundle import Bundle, ControlPlane, Member
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts, Unreachable
 from kubeops.model.restoring import Disk, Phase, RestoreFacts, attempt_id
@@ -16,6 +16,7 @@ from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
     CloseAttempt,
+    ForgetNodes,
     KeepPresent,
     RestoreData,
     ResyncNode,
@@ -104,6 +105,13 @@ class TestProcedure:
         """One that waits to replace a worker, or one that was replaced."""
         facts = whole(THREE, w2=bare(THREE.host("w2")))
         assert "w2" not in [one.node for one in actions(planned(facts=facts), ResyncNode)]
+
+    def test_nodes_of_control_planes_that_are_no_more_are_forgotten(self) -> None:
+        plane = ControlPlane(name="cp9", address="10.0.0.99")
+        plan = planned(of=replace(BUNDLE, control_planes=(*BUNDLE.control_planes, plane)))
+        assert actions(plan, ForgetNodes) == [ForgetNodes(nodes=("cp9",))]
+        names = waves(plan)
+        assert names.index("controllers") < names.index("lost") < names.index("resync")
 
     def test_one_control_plane_takes_the_same_way(self) -> None:
         assert waves(planned(ONE)) == waves(planned())
@@ -301,6 +309,12 @@ class TestFindings:
         *others, last = facts.etcd.members
         etcd = replace(facts.etcd, members=(*others, replace(last, name="")))
         assert not planned(facts=replace(facts, etcd=etcd)).refusals
+
+    def test_when_etcd_is_silent_the_bundle_tells_who_was_a_member(self) -> None:
+        gone = Member(id="9", name="cp9", peer_urls=("https://10.0.0.99:2380",), client_urls=())
+        silent = replace(whole(THREE), etcd=None, etcd_error="no leader")
+        plan = planned(facts=silent, of=replace(BUNDLE, members=(*BUNDLE.members, gone)))
+        assert refusals(plan) == {"member-dropped": ""}
 
     def test_members_are_not_asked_about_once_it_is_decided(self) -> None:
         gone = member(host("cp4", 4, THREE.hosts[0].role))
