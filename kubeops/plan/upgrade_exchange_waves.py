@@ -21,9 +21,9 @@ from kubeops.plan.install import (
 )
 from kubeops.plan.model import Lane, Step, Wave
 from kubeops.plan.network import network_lanes
-from kubeops.plan.replacing import Replacement, Stage, is_of_cluster, present
+from kubeops.plan.replacing import Replacement, is_of_cluster, present
 from kubeops.plan.reset import farewell, reset_step
-from kubeops.plan.standing import Cordon, cordon, kubelet_version, node_of
+from kubeops.plan.standing import Cordon, node_of
 from kubeops.plan.upgrade_exchange import Exchange
 from kubeops.plan.upgrade_hop import Hop
 from kubeops.plan.upgrade_host import drain_of
@@ -103,15 +103,13 @@ def _present(exchange: Exchange) -> Iterator[Host]:
 
 
 def _is_relieved(hop: Hop, one: Replacement) -> bool:
-    """Whether the old worker may be cordoned now: not while the new one is yet to be upgraded."""
-    facts = hop.settings.exchange.facts
-    if one.stage is Stage.JOINED:
-        found = facts.hosts.get(one.new.name)
-        version = kubelet_version(found, node_of(one.new.name, facts)) if found else None
-        if version is None or version < hop.version:
-            return False
-    node = node_of(one.old.name, facts)
-    return node is not None and cordon(node) is Cordon.NONE
+    """Whether the old worker is to be cordoned now: not before the new one is upgraded itself."""
+    at = {standing.host.name: standing for standing in hop.standing.workers}
+    new, old = at.get(one.new.name), at.get(one.old.name)
+    if new is not None and not new.has_kubelet(hop.version):
+        return False
+    there = node_of(one.old.name, hop.settings.exchange.facts) is not None
+    return there and old is not None and old.cordon is Cordon.NONE
 
 
 def _await(hop: Hop, one: Replacement, name: str, done: str = "await") -> Step:

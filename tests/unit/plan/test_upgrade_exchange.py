@@ -218,3 +218,10 @@ def test_a_replaced_host_leaves_the_skew_policy_with_its_node() -> None:
     assert before.after(join, "w2").kubelets["w2"] == KubeVersion.parse(V)
     assert violations(before.after(join, "w2")) != ()
     assert "w1" not in before.after(DeleteNode(node="w1"), "cp1").kubelets
+
+
+def test_what_two_checks_find_is_told_once() -> None:
+    facts = seen(desired(), NEW)
+    assert facts.api is not None
+    elsewhere = replace(facts, api=replace(facts.api, endpoint="10.0.0.99:6443"))
+    assert [one.check for one in grave(planned(facts=elsewhere))] == ["endpoint"]
