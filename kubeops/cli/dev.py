@@ -14,6 +14,7 @@ BENCHMARKS = (
     "install-overhead",
     "upgrade-overhead",
     "makespan",
+    "snapshot-transfer",
     "memory",
     "list-time",
 )

@@ -13,7 +13,7 @@ from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.transport.base import Command
 from kubeops.transport.wire import KILL_AFTER
 
-_PIECE = 1 << 18
+_PIECE = 1 << 20
 _GRACE = 2 * KILL_AFTER
 """Seconds beyond a command's own limit, in which the host should have ended it."""
 _LINGER = 5.0
