@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubeops.model.desired import Cluster, Drain, UpgradePolicy
+from kubeops.model.desired import Cluster, Cni, Drain, UpgradePolicy
 from kubeops.model.observed import ClusterFacts, Reach, UpgradeFacts
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import (
@@ -21,11 +21,12 @@ from kubeops.plan.actions import (
     ResetHost,
 )
 from kubeops.plan.model import Finding, Plan, Severity, Step
+from kubeops.plan.network import bridge_files, pod_routes
 from kubeops.plan.skew import Components, violations
 from kubeops.plan.upgrade import Choices, Strategy, plan_upgrade
 from kubeops.plan.upgrade_path import Wish
 from tests.unit.plan.upgrade_values import At, Seen, more, seen
-from tests.unit.plan.values import cluster
+from tests.unit.plan.values import cluster, files
 
 V = "1.36.1"
 NEW = Seen(version="1.35.4", hosts={"w2": At(place="bare")})
@@ -225,3 +226,31 @@ def test_what_two_checks_find_is_told_once() -> None:
     assert facts.api is not None
     elsewhere = replace(facts, api=replace(facts.api, endpoint="10.0.0.99:6443"))
     assert [one.check for one in grave(planned(facts=elsewhere))] == ["endpoint"]
+
+
+def test_routes_that_are_right_before_are_written_anew_when_a_node_has_left() -> None:
+    made = replace(desired(), cni=Cni(name="bridge"))
+    facts = seen(made, Seen(version=V))
+    assert facts.api is not None
+    nodes = facts.api.nodes
+    hosts = {
+        name: replace(
+            found,
+            files={**found.files, **files(*bridge_files(subnet=subnet, routes=routes))},
+        )
+        for name, found in facts.hosts.items()
+        for subnet, routes in (pod_routes(name, nodes),)
+    }
+    written = [step.id for step in planned(wanted=made, facts=replace(facts, hosts=hosts)).steps]
+    assert [step for step in written if step.endswith("/bridge")] == [
+        "/1.36/routes/cp1/bridge",
+        "/1.36/routes/cp2/bridge",
+        "/1.36/routes/w2/bridge",
+    ]
+
+
+def test_an_old_host_that_is_out_of_the_cluster_already_is_no_obstacle() -> None:
+    plan = planned(Seen(version=V, hosts={"w1": At(place="bare"), "w2": At(place="bare")}))
+    assert grave(plan) == []
+    assert "/workers/w2/join" in steps(plan)
+    assert [step.id for step in plan.steps if "w1" in step.id] == []
