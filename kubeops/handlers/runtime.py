@@ -6,17 +6,16 @@ where the registry lacks it, with an error that does not name the cause. So kube
 
 from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
-from kubeops.facts.parse_packages import parse_containerd
+from kubeops.facts.parse_packages import parse_containerd, parse_sandbox_image
 from kubeops.handlers.observe import compares_itself
 from kubeops.handlers.packages import install, run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
-from kubeops.plan.hosts import crictl_file, runtime_file
+from kubeops.plan.hosts import CONTAINERD_CONFIG, crictl_file, runtime_file
 from kubeops.transport.base import Command
-from kubeops.transport.files import check, put
+from kubeops.transport.files import check, put, read
 
 UNIT = "containerd.service"
-WORKER_IMAGES = ("kube-proxy", "pause")
 _NOT_FOUND = 127
 
 # Which etcd, CoreDNS and pause belong to a release only its own kubeadm knows. Before an upgrade
@@ -90,6 +89,27 @@ def _named(image: str) -> str:
     return image.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
+def _sandbox_listed(*, version: str, repository: str, context: StepContext) -> str:
+    """Return the sandbox image that kubeadm lists."""
+    listed = images(version=version, repository=repository, context=context)
+    sandbox = next((image for image in listed if _named(image) == "pause"), None)
+    if sandbox is None:
+        raise StepError(
+            f"{context.host}: kubeadm lists no sandbox (pause) image for v{version}",
+            hint=f"On the host: kubeadm config images list --kubernetes-version=v{version}",
+        )
+    return sandbox
+
+
+def _sandbox_in_use(context: StepContext) -> str | None:
+    """Return the sandbox image of containerd's configuration; None when it does not name one."""
+    content = read(context.runner, CONTAINERD_CONFIG)
+    try:
+        return parse_sandbox_image((content or b"").decode())
+    except ValueError:
+        return None
+
+
 def containerd_version(context: StepContext) -> str | None:
     """Return the version of the host's containerd; None when it has none."""
     told = context.run(Command(argv=("containerd", "--version"), root=False), _NOT_FOUND)
@@ -112,13 +132,9 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
             f"{context.host}: containerd is installed but does not tell its version",
             hint="On the host: containerd --version",
         )
-    listed = images(version=action.version, repository=action.image_repository, context=context)
-    sandbox = next((image for image in listed if _named(image) == "pause"), None)
-    if sandbox is None:
-        raise StepError(
-            f"{context.host}: kubeadm lists no sandbox (pause) image for v{action.version}",
-            hint=f"On the host: kubeadm config images list --kubernetes-version=v{action.version}",
-        )
+    sandbox = _sandbox_listed(
+        version=action.version, repository=action.image_repository, context=context
+    )
     configuration = runtime_file(containerd=version, sandbox_image=sandbox)
     put(context.runner, crictl_file())
     if is_new or not check(context.runner, configuration):
@@ -136,8 +152,8 @@ def _pull_images(action: PullImages, context: StepContext) -> None:
         context.progress(f"pulling the images of {action.version}")
         context.run(_kubeadm_images("pull", **wanted))
         return
-    listed = images(**wanted, context=context)
-    needed = tuple(image for image in listed if _named(image) in WORKER_IMAGES)
+    proxy = f"{action.image_repository}/kube-proxy:v{action.version}"
+    needed = (proxy, _sandbox_in_use(context) or _sandbox_listed(context=context, **wanted))
     context.progress(f"pulling {' and '.join(needed)}")
     context.run(shell(_PULL, *needed, timeout=600, shows=("crictl", "pull", *needed)))
 

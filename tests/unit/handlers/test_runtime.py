@@ -13,7 +13,9 @@ from kubeops.handlers.runtime import (
     images,
 )
 from kubeops.plan.actions import InstallRuntime, PullImages
-from kubeops.transport.fake import checking, writing
+from kubeops.plan.hosts import runtime_file
+from kubeops.transport import files
+from kubeops.transport.fake import checking, reading, writing
 from tests.unit.handlers.values import Bench, check, put, script
 
 CONFIG, CRICTL = "/etc/containerd/config.toml", "/etc/crictl.yaml"
@@ -137,11 +139,28 @@ def test_images_are_those_kubeadm_lists(bench: Bench) -> None:
 
 
 def test_a_worker_pulls_what_runs_on_workers(bench: Bench) -> None:
+    """The sandbox image is the one containerd uses: kubeadm was asked when that was written."""
     host = bench.runner("w1")
-    host.on(script(_KUBEADM_OF), stdout=LISTED)
+    configuration = runtime_file(containerd="2.1.9", sandbox_image="registry.k8s.io/pause:3.10.1")
+    host.on(reading(CONFIG), stdout=configuration.content.decode())
     host.on(script(_PULL))
     PULL_IMAGES.apply(PULL, bench.context("w1"))
     assert bench.done("w1") == [
+        f"{files.READ} {CONFIG}",
+        "pull registry.k8s.io/kube-proxy:v1.35.4 registry.k8s.io/pause:3.10.1",
+    ]
+
+
+@pytest.mark.parametrize("configuration", ["version = 3\n", "version = \n", None])
+def test_kubeadm_is_asked_where_the_configuration_does_not_tell(
+    bench: Bench, configuration: str | None
+) -> None:
+    host = bench.runner("w1")
+    host.on(reading(CONFIG), stdout=configuration or "", status=44 if configuration is None else 0)
+    host.on(script(_KUBEADM_OF), stdout=LISTED)
+    host.on(script(_PULL))
+    PULL_IMAGES.apply(PULL, bench.context("w1"))
+    assert bench.done("w1")[1:] == [
         LIST,
         "pull registry.k8s.io/kube-proxy:v1.35.4 registry.k8s.io/pause:3.10.1",
     ]
