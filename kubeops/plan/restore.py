@@ -47,7 +47,6 @@ from kubeops.plan.restore_actions import (
     AwaitRestored,
     CloseAttempt,
     FetchBundle,
-    ForgetBundle,
     KeepPresent,
     ResyncNode,
     StartStaticPods,
@@ -64,6 +63,7 @@ from kubeops.plan.restore_targets import (
     undoing,
 )
 from kubeops.plan.restore_waves import (
+    forget_bundle,
     forget_nodes,
     present,
     progress,
@@ -126,14 +126,16 @@ def plan_undo(
     """Return the plan that puts back what was there before the newest attempt to restore."""
     newest = undoing(desired, facts, more)
     attempt = newest.marked
+    forget = forget_bundle(attempt.marks[0].bundle) if attempt.marks else None
     if attempt.touched:
         waves = present(
+            forget,
             *_exchange(attempt, undo=True),
             *_start_old(attempt),
             *_verify(attempt, desired, facts, uid="", undo=True),
         )
     else:
-        waves = present(_close(attempt, Phase.UNDONE, "remove what was prepared"))
+        waves = present(forget, _close(attempt, Phase.UNDONE, "remove what was prepared"))
     return Plan(
         kind="undo-restore",
         cluster=desired.name,
@@ -176,13 +178,12 @@ def _prepare(attempt: Attempt, bundle: Bundle) -> tuple[Wave, ...]:
     )
     prepared = wide("prepare", "verify the snapshot everywhere, restore it beside the data", lanes)
     if not behind:
-        return (prepared,)
+        return (prepared, forget_bundle(bundle.name))
     fetch = FetchBundle(bundle=bundle.name, proven=bundle.proven)
-    forget = ForgetBundle(bundle=bundle.name)
     return (
         single("fetch", "fetch the backup", WORKSTATION, f"fetch {bundle.name}", fetch),
         prepared,
-        single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget),
+        forget_bundle(bundle.name),
     )
 
 

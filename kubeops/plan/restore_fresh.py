@@ -40,7 +40,6 @@ from kubeops.plan.restore_actions import (
     CloseAttempt,
     CopyFiles,
     FetchBundle,
-    ForgetBundle,
     ForgetTokens,
     PlaceRestored,
     ResyncNode,
@@ -51,6 +50,7 @@ from kubeops.plan.restore_actions import (
 from kubeops.plan.restore_fresh_checks import check_fresh
 from kubeops.plan.restore_targets import Attempt, Target, control_planes_of, reviving
 from kubeops.plan.restore_waves import (
+    forget_bundle,
     forget_nodes,
     present,
     progress,
@@ -136,17 +136,16 @@ def as_it_was(desired: Cluster, attempt: Attempt, bundle: Bundle) -> Cluster:
 def _revive(
     wanted: Cluster, facts: ClusterFacts, attempt: Attempt, bundle: Bundle, pki: Pki
 ) -> tuple[Wave, ...]:
-    """Make the first control plane, where it is not one already."""
-    return tuple(
-        wave
-        for target in attempt.targets
-        if target.name not in Membership.of(wanted, facts).members
-        for wave in (
-            *_aside(facts, attempt, target),
-            *_prepare(attempt, target, bundle),
-            *_init(wanted, attempt, target, bundle, pki),
-        )
-    )
+    """Make the first control plane, where it is not one already; leave no key here in any case."""
+    waves: list[Wave] = []
+    for target in attempt.targets:
+        bare = target.name not in Membership.of(wanted, facts).members
+        if bare:
+            waves += (*_aside(facts, attempt, target), *_prepare(attempt, target, bundle))
+        waves.append(forget_bundle(bundle.name))
+        if bare:
+            waves += _init(wanted, attempt, target, bundle, pki)
+    return tuple(waves)
 
 
 def _aside(facts: ClusterFacts, attempt: Attempt, target: Target) -> tuple[Wave, ...]:
@@ -170,11 +169,9 @@ def _prepare(attempt: Attempt, target: Target, bundle: Bundle) -> tuple[Wave, ..
         step("prepare", target.name, "stage", *staged),
         data,
     )
-    forget = ForgetBundle(bundle=bundle.name)
     return (
         single("fetch", "fetch the backup", WORKSTATION, f"fetch {bundle.name}", fetch),
         wide("prepare", title, (Lane(name=target.name, steps=steps),)),
-        single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget),
     )
 
 

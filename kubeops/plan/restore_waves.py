@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from kubeops.model.bundle import Bundle
 from kubeops.model.restoring import Phase
-from kubeops.plan.actions import Action
+from kubeops.plan.actions import WORKSTATION, Action
 from kubeops.plan.model import Lane, Step, Wave
 from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
+    ForgetBundle,
     ForgetNodes,
     RestoreData,
     ResyncNode,
@@ -91,6 +92,12 @@ def _gate(action: Action) -> str:  # noqa: PLR0911 - one per kind of wait
             return "API and etcd ready"
         case _:
             return ""
+
+
+def forget_bundle(name: str) -> Wave:
+    """Leave no decrypted copy of a bundle here; always planned: a killed run may have left one."""
+    forget = ForgetBundle(bundle=name)
+    return single("forget", "leave no copy here", WORKSTATION, "remove the local copy", forget)
 
 
 def forget_nodes(via: str, names: Sequence[str]) -> Wave | None:

@@ -178,7 +178,7 @@ class TestContinued:
         out = {name: plane(THREE, name, etcd=False) for name in ALL}
         facts = replace(whole(THREE, **out), api=None, etcd=None)
         plan = planned(facts=facts, found=more(THREE, phases))
-        assert waves(plan)[:3] == ["stop", "swap", "etcd"]
+        assert waves(plan)[:4] == ["forget", "stop", "swap", "etcd"]
         assert [lane.name for lane in plan.waves[0].lanes] == ["cp2"]
         assert {one.attempt for one in actions(plan, StartStaticPods)} == {ATTEMPT}
         assert not plan.refusals
@@ -344,7 +344,9 @@ class TestFindings:
 class TestUndo:
     def test_what_was_restored_is_put_back(self) -> None:
         plan = undone(found=more(THREE, dict.fromkeys(ALL, Phase.DONE)))
-        assert waves(plan) == ["stop", "swap", "start", "members", "resync", "verify", "close"]
+        assert waves(plan) == [
+            *("forget", "stop", "swap", "start", "members", "resync", "verify", "close"),
+        ]
         assert checks(plan, Severity.WARNING) == {"undo-loses"}
         assert all(one.always for one in actions(plan, ResyncNode))
         assert {one.phase for one in actions(plan, CloseAttempt)} == {Phase.UNDONE}
@@ -353,25 +355,25 @@ class TestUndo:
     def test_what_was_only_prepared_is_removed(self) -> None:
         phases = {"cp1": Phase.RESTORED, "cp2": Phase.STAGED}
         plan = undone(found=more(THREE, phases))
-        assert waves(plan) == ["close"]
+        assert waves(plan) == ["forget", "close"]
         assert [lane.name for lane in plan.waves[0].lanes] == ["cp1", "cp2"]
 
     def test_an_undo_goes_on(self) -> None:
         phases = {"cp1": Phase.UNDO_STARTED, "cp2": Phase.UNDO_STARTED, "cp3": Phase.UNDO_SWAPPED}
         plan = undone(found=more(THREE, phases))
-        assert waves(plan)[:3] == ["swap", "start", "members"]
+        assert waves(plan)[:4] == ["forget", "swap", "start", "members"]
         assert not plan.refusals
 
     def test_removing_what_was_only_prepared_goes_on(self) -> None:
         phases = {"cp1": Phase.UNDONE, "cp2": Phase.RESTORED, "cp3": None}
         plan = undone(found=more(THREE, phases))
-        assert [step.id for step in plan.steps] == ["/close/cp2"]
+        assert [step.id for step in plan.steps] == ["/forget/workstation", "/close/cp2"]
         assert not plan.refusals
 
     def test_a_host_that_was_not_stopped_yet_is_stopped_with_the_others(self) -> None:
         phases = {"cp1": Phase.UNDO_STOPPING, "cp2": Phase.RESTORED, "cp3": Phase.STOPPING}
         plan = undone(found=more(THREE, phases))
-        assert [lane.name for lane in plan.waves[0].lanes] == list(ALL)
+        assert [lane.name for lane in plan.waves[1].lanes] == list(ALL)
         assert not plan.refusals
 
     def test_there_is_something_to_undo_only_once(self) -> None:

@@ -206,13 +206,13 @@ class TestResume:
 
     def test_what_is_staged_is_not_fetched_again(self) -> None:
         plan = self.begun(Phase.RESTORED)
-        assert waves(plan)[:3] == ["hosts", "prepare", "place"]
+        assert waves(plan)[:3] == ["hosts", "prepare", "forget"]
         assert not plan.refusals
 
     @pytest.mark.parametrize("phase", [Phase.RESTORED, Phase.SWAPPED])
     def test_what_a_killed_run_left_is_moved_aside_first(self, phase: Phase) -> None:
         plan = self.begun(phase, unfinished="restore", cluster_ca="x", etcd_data=True)
-        assert waves(plan)[:5] == ["hosts", "aside", "prepare", "place", "init"]
+        assert waves(plan)[:6] == ["hosts", "aside", "prepare", "forget", "place", "init"]
         assert not plan.refusals
 
     def test_so_it_is_when_the_host_was_cleared_and_the_mark_does_not_know(self) -> None:
@@ -380,7 +380,7 @@ class TestRefused:
     def test_what_was_only_prepared_can_be_removed(self) -> None:
         plan = plan_undo(ONE, lost(ONE), more(ONE, cp1=mark(Phase.RESTORED)))
         assert not plan.refusals
-        assert waves(plan) == ["close"]
+        assert waves(plan) == ["forget", "close"]
 
 
 def test_static_pods_of_others_count_as_leftovers_only() -> None:
