@@ -150,6 +150,7 @@ def _routes(hop: Hop, leaving: Wave) -> Wave:
     exchange = hop.settings.exchange
     gone = any(isinstance(step.action, DeleteNode) for lane in leaving.lanes for step in lane.steps)
     staying = [host for host in _present(exchange) if host.name not in exchange.leaving]
+    # Without the API's word nobody's routes are taken for right; once the node has gone, none are.
     lanes = (
         network_lanes(
             exchange.desired,

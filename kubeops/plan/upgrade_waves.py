@@ -1,7 +1,9 @@
 """The waves of one hop, in kubeadm's own order.
 
 Prefetch everywhere, first control plane, other control planes one at a time, workers, then what is
-left to see to. What is done already is left out, so an interrupted hop's waves are the rest.
+left to see to. In the last hop new workers join before the others are upgraded, and those they
+replace leave after it (plan/upgrade_exchange_waves.py). What is done already is left out, so an
+interrupted hop's waves are the rest.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator
@@ -33,7 +35,7 @@ def hop_waves(hop: Hop) -> tuple[Wave, ...]:
     planes = [one for one in hop.hosts if one.host.is_control_plane]
     workers = [one for one in hop.hosts if not one.host.is_control_plane]
     worker_lanes = _busy(lanes[one.host.name] for one in workers)
-    upgrading = (
+    control_planes = (
         Wave(
             name=f"{hop.minor}/first-control-plane",
             title=f"upgrade the first control plane to v{hop.version}",
@@ -44,15 +46,15 @@ def hop_waves(hop: Hop) -> tuple[Wave, ...]:
             title=f"upgrade the other control planes to v{hop.version}, one at a time",
             lanes=_busy(lanes[one.host.name] for one in planes if one != first),
         ),
-        Wave(
-            name=f"{hop.minor}/workers",
-            title=f"upgrade the workers to v{hop.version}",
-            lanes=worker_lanes,
-            at_once=_workers_at_once(hop, {lane.name for lane in worker_lanes}),
-            failure_budget=hop.settings.desired.upgrade.failure_budget,
-        ),
     )
-    changing = (*upgrading[:2], *joining_waves(hop), upgrading[2], *_leaving(hop))
+    in_place = Wave(
+        name=f"{hop.minor}/workers",
+        title=f"upgrade the workers to v{hop.version}",
+        lanes=worker_lanes,
+        at_once=_workers_at_once(hop, {lane.name for lane in worker_lanes}),
+        failure_budget=hop.settings.desired.upgrade.failure_budget,
+    )
+    changing = (*control_planes, *joining_waves(hop), in_place, *_leaving(hop))
     waves = tuple(wave for wave in (_prefetch(hop, lanes.values()), *changing) if wave.lanes)
     return tuple(
         wave
