@@ -179,7 +179,7 @@ class TestContinued:
         facts = replace(whole(THREE, **out), api=None, etcd=None)
         plan = planned(facts=facts, found=more(THREE, phases))
         assert waves(plan)[:4] == ["forget", "stop", "swap", "etcd"]
-        assert [lane.name for lane in plan.waves[0].lanes] == ["cp2"]
+        assert [lane.name for lane in plan.waves[1].lanes] == ["cp2"]
         assert {one.attempt for one in actions(plan, StartStaticPods)} == {ATTEMPT}
         assert not plan.refusals
 
@@ -356,7 +356,7 @@ class TestUndo:
         phases = {"cp1": Phase.RESTORED, "cp2": Phase.STAGED}
         plan = undone(found=more(THREE, phases))
         assert waves(plan) == ["forget", "close"]
-        assert [lane.name for lane in plan.waves[0].lanes] == ["cp1", "cp2"]
+        assert [lane.name for lane in plan.waves[1].lanes] == ["cp1", "cp2"]
 
     def test_an_undo_goes_on(self) -> None:
         phases = {"cp1": Phase.UNDO_STARTED, "cp2": Phase.UNDO_STARTED, "cp3": Phase.UNDO_SWAPPED}
