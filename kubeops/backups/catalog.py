@@ -168,6 +168,12 @@ def _read(store: Store, name: str, where: str, sizes: Mapping[str, int]) -> Bund
 
 
 def _have(catalog: Catalog) -> str:
+    others = len(catalog.unproven) + len(catalog.damaged)
+    if not catalog.proven and others:
+        return (
+            f"See what is wrong with the {others} there: invoke backup.list. "
+            "Take a new one: invoke backup"
+        )
     if not catalog.proven:
         return "Take a backup: invoke backup"
     names = ", ".join(bundle.name for bundle in catalog.proven[:_SHOWN])

@@ -290,9 +290,16 @@ def _untrusted(found: "tuple[Verified, ...]") -> UntrustedSnapshotError | None:
     rungs = ", ".join(
         f"{one.name} ({one.proof.failed.name})" if one.proof.failed else one.name for one in failed
     )
+    hint = "take a new one: invoke backup; never restore from these"
+    if all(one.proof.failed and one.proof.failed.name == "decrypted" for one in failed):
+        # What is stored is what was written: the key is another one, and a new backup would be
+        # encrypted with that.
+        hint = (
+            "they are stored as they were written: does backup.encrypt in the inventory name the "
+            "passphrase or private key of that time? Keep them, and look for it first"
+        )
     return UntrustedSnapshotError(
-        f"{len(failed)} of {len(found)} backups cannot be trusted: {rungs}",
-        hint="take a new one: invoke backup; never restore from these",
+        f"{len(failed)} of {len(found)} backups cannot be trusted: {rungs}", hint=hint
     )
 
 

@@ -256,6 +256,8 @@ def test_another_passphrase_opens_nothing_and_loses_nothing(operator: Operator) 
     finally:
         (operator.directory / "passphrase").write_text("correct horse\n")
     assert "does not open key.age" in ended.words
+    assert "passphrase or private key of that time? Keep them" in ended.words
+    assert "invoke backup" not in ended.words
     operator.on_cluster("backup.verify", "--name", name).must()
 
 

@@ -313,6 +313,9 @@ def test_finding_what_is_not_there(store: Store) -> None:
         catalog.find(store, "prod", "latest")
     assert caught.value.hint == "Take a backup: invoke backup"
     put(store, bundle(failed="identity"))
+    with pytest.raises(UsageError) as caught:
+        catalog.find(store, "prod", "latest")
+    assert caught.value.hint.startswith("See what is wrong with the 1 there: invoke backup.list")
     put(store, bundle(AT - timedelta(days=1)))
     with pytest.raises(UsageError, match="holds no backup called x") as caught:
         catalog.find(store, "prod", "x")
