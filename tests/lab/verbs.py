@@ -28,7 +28,7 @@ Ssh = Callable[..., Result]
 Line = Mapping[str, Any]
 
 
-def becomes_true(what: str, condition: Callable[[], bool], *, timeout: float = 120.0) -> None:
+def becomes_true(what: str, condition: Callable[[], bool], *, timeout: float = 600.0) -> None:
     def look() -> Reading:
         return Reading(ok=condition(), text="not yet")
 
@@ -99,7 +99,7 @@ class Running:
         assert self._process.wait() == -signal.SIGKILL
 
     def ended(self) -> Ended:
-        status = self._process.wait(timeout=240)
+        status = self._process.wait(timeout=1800)
         return Ended(status=status, stdout=self.said(), stderr="")
 
     @property
@@ -139,7 +139,7 @@ class Operator:
     def __call__(self, verb: str, *arguments: str, program: str = "invoke") -> Ended:
         """Type a verb and wait for its end."""
         with self.typing(verb, *arguments, program=program, apart=True) as process:
-            stdout, stderr = process.communicate(timeout=300)
+            stdout, stderr = process.communicate(timeout=1800)
         return Ended(status=process.returncode, stdout=stdout, stderr=stderr)
 
     def on_cluster(self, verb: str, *arguments: str) -> Ended:
@@ -172,10 +172,11 @@ class Operator:
             yield running
 
     @contextmanager
-    def under_way(self, verb: str, *arguments: str) -> Iterator[Running]:
-        """Type a verb about the operator's inventory and go on while it runs."""
+    def under_way(self, verb: str, *arguments: str, inventory: bool = True) -> Iterator[Running]:
+        """Type a verb, about the operator's inventory if it is about one, and go on meanwhile."""
         output = self.directory / "output.txt"
-        command = (verb, "--inventory", str(self.inventory), *arguments)
+        about = ("--inventory", str(self.inventory)) if inventory else ()
+        command = (verb, *about, *arguments)
         with output.open("w") as file, self.typing(*command, stdout=file) as process:
             running = Running(process, output=output, journal=self.state)
             try:
