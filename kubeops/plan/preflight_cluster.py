@@ -88,7 +88,8 @@ def no_cluster_yet(
             "lost-control-planes",
             f"{orphans} belong to a cluster that no control plane runs any more; installing would "
             "begin another one without them",
-            f"Restore its backup, or give it up: invoke reset --limit {orphans.replace(', ', ',')}",
+            "Restore its backup: invoke restore --from latest, or give it up: "
+            f"invoke reset --limit {orphans.replace(', ', ',')}",
         )
 
 
