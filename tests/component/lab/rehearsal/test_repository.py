@@ -126,6 +126,7 @@ def test_programs_come_compiled(built: tuple[Path, Path], tmp_path: Path) -> Non
     library = tmp_path / "usr/lib/kubeops-rehearsal/kubectl/rehearsal"
     ready = {path.name.split(".")[0] for path in (library / "__pycache__").iterdir()}
     assert ready == {path.stem for path in library.glob("*.py")}
+    assert "sys.dont_write_bytecode = True\n" in (tmp_path / "usr/bin/kubectl").read_text()
 
 
 def test_a_repository_for_another_python_is_built_again(

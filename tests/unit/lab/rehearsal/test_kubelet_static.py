@@ -1,4 +1,5 @@
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rehearsal.kubelet_static import StaticPods, old_etcd_flag, process_command
+from rehearsal.kubelet_static import StaticPods, environment, old_etcd_flag, process_command
 from rehearsal.layout import Layout
 from rehearsal.runtime import Container, Runtime
 
@@ -156,3 +157,11 @@ def test_etcd_gets_its_flags_under_their_old_names() -> None:
 def test_other_programs_are_not_run() -> None:
     with pytest.raises(ValueError, match="executable file not found"):
         process_command({"command": ["/bin/sh"], "image": "x:1"})
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_components_compile_nothing_where_the_kubelet_does_not(
+    monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", not kept)
+    assert ("PYTHONDONTWRITEBYTECODE" in environment({})) is not kept
