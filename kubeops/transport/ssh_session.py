@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import fabric
@@ -203,7 +202,9 @@ class Session:
             user=target.user,
             port=target.port,
             gateway=gateway,
-            config=_nothing_read(),
+            # Nothing of what Fabric would read by itself: all was resolved already. Not one for all:
+            # Fabric writes to it, and threads that share it find settings gone.
+            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
                 "timeout": target.connect_timeout or self._patience.connect,
                 "banner_timeout": self._patience.banner,
@@ -294,12 +295,6 @@ class _HostKeyCheck:
         self.target.known_hosts.check(
             Key(key.get_name(), key.asbytes()), host=self.host, name=self.target.known_as
         )
-
-
-@cache
-def _nothing_read() -> fabric.Config:
-    """Return a configuration without what Fabric would read by itself: all was resolved already."""
-    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
 
 def _worth_another_try(error: BaseException) -> bool:
