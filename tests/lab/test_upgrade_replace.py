@@ -111,7 +111,8 @@ def test_killed_twice_it_ends_with_the_new_host_in_place_of_the_old(farm: Farm, 
     assert farm.pods_on("w3")
     old = status["hosts"]["w1"]
     assert (old["kubelet_server"], old["cluster_ca"], old["unfinished"]) == (None, None, None)
-    ssh(farm.lab, "w1", "sudo ls -d /var/lib/kubeops/aside/*").must()
+    kept = ssh(farm.lab, "w1", "sudo find /var/lib/kubeops/aside/ -name kubelet.conf").must()
+    assert "kubelet.conf" in kept.stdout
 
 
 def test_as_long_as_the_inventory_lists_it_the_old_host_is_left_alone(farm: Farm) -> None:
