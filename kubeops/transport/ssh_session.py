@@ -202,8 +202,8 @@ class Session:
             user=target.user,
             port=target.port,
             gateway=gateway,
-            # Nothing of what Fabric would read by itself: all was resolved already. Not one for all:
-            # Fabric writes to it, and threads that share it find settings gone.
+            # Nothing of what Fabric would read by itself: all was resolved already. One for each
+            # connection: Fabric writes to it, and threads that share one find settings gone.
             config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
                 "timeout": target.connect_timeout or self._patience.connect,
