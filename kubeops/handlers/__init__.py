@@ -62,7 +62,6 @@ REGISTRY: Mapping[type, Handler[Any]] = MappingProxyType(
         restore_actions.AwaitMembers: restore_start.AWAIT_MEMBERS,
         restore_actions.AwaitRestored: restore_start.AWAIT_RESTORED,
         restore_actions.CloseAttempt: restore_start.CLOSE_ATTEMPT,
-        restore_actions.CopyFiles: restore_fresh.COPY_FILES,
         restore_actions.FetchBundle: restore.FETCH_BUNDLE,
         restore_actions.ForgetBundle: restore.FORGET_BUNDLE,
         restore_actions.ForgetNodes: restore_start.FORGET_NODES,

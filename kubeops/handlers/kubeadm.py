@@ -23,6 +23,7 @@ from dataclasses import replace
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import TransportError, UnknownOutcomeError
+from kubeops.handlers.copying import copy_files
 from kubeops.handlers.etcd import remove_stale_member
 from kubeops.handlers.observe import (
     KubeadmState,
@@ -222,6 +223,9 @@ def _join(
     if state.unfinished is not None:
         via.run(kubectl("delete", "node", context.host, "--ignore-not-found")).must()
     _clear_unfinished(state, context)
+    if isinstance(action, JoinControlPlane) and action.files:
+        context.progress(f"copying {len(action.files)} files from {action.via}")
+        copy_files(context, action.files, via=action.via)
     token, key = new_token(), new_certificate_key()
     host = context.desired.host(context.host)
     try:

@@ -6,7 +6,6 @@ ended well, /var/lib/kubeops/unfinished says `restore`: so no install takes the 
 begin an empty cluster on.
 """
 
-import base64
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from kubeops.backups.upload import upload
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate
 from kubeops.errors import StepError
-from kubeops.handlers.etcd_tools import must
 from kubeops.handlers.kubeadm import check_node, control_plane_gate, kubeadm_init
 from kubeops.handlers.observe import host_facts, kubeadm_state, settled
 from kubeops.handlers.reset import clear
@@ -27,7 +25,6 @@ from kubeops.model.restoring import MARKS, Phase
 from kubeops.plan.install import init_cluster
 from kubeops.plan.reset import has_traces
 from kubeops.plan.restore_actions import (
-    CopyFiles,
     ForgetTokens,
     PlaceRestored,
     ReviveCluster,
@@ -69,11 +66,6 @@ _UNPACK = """
 if tar --list --file "$1/pki.tar" | grep -qxF "$2"; then
   tar --extract --to-stdout --file "$1/pki.tar" -- "$2"
 fi
-"""
-_SENT = 'tar --create --numeric-owner --directory / -- "$@" | base64 --wrap 0'
-_RECEIVED = """
-umask 022
-base64 --decode | tar --extract --directory / --same-owner --numeric-owner --same-permissions
 """
 
 
@@ -191,21 +183,8 @@ def _forget(action: ForgetTokens, context: StepContext) -> None:
     on_mark(context, action.attempt, "advance controllers")
 
 
-def _check_copied(action: CopyFiles, context: StepContext) -> Check:
-    there = context.runner.run(shell('for file; do [ -e "/$file" ]; done', *action.files))
-    return DONE if there.ok else NEEDED
-
-
-def _copy(action: CopyFiles, context: StepContext) -> None:
-    shown = f"tar --create {' '.join(action.files)}"
-    via = context.transport.runner(action.via)
-    sent = must(via.run(shell(_SENT, *action.files)), shown, hint=HINT).stdout
-    context.run(shell(_RECEIVED, stdin=base64.b64encode(base64.b64decode(sent))), hint=HINT)
-
-
 STAGE_PKI = Handler(check=_check_pki, apply=_stage_pki)
 SET_ASIDE = Handler(check=_check_aside, apply=_set_aside)
 PLACE_RESTORED = Handler(check=_check_placed, apply=_place)
 REVIVE_CLUSTER = Handler(check=check_node, apply=_revive, gate=_revived)
 FORGET_TOKENS = Handler(check=_check_forgotten, apply=_forget)
-COPY_FILES = Handler(check=_check_copied, apply=_copy)

@@ -83,11 +83,16 @@ class InitCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinControlPlane:
-    """Join a control plane, with a fresh token and certificate key made on `via`."""
+    """Join a control plane, with a fresh token and certificate key made on `via`.
+
+    `files` (without the first slash) are copied from there first: what its pods read besides the
+    PKI, which kubeadm brings.
+    """
 
     address: str
     endpoint: str
     via: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

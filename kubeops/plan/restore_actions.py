@@ -234,14 +234,6 @@ class ForgetTokens:
     attempt: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CopyFiles:
-    """Copy files from the control plane `via`, owner and mode included."""
-
-    files: tuple[str, ...]
-    via: str
-
-
 RestoreAction = (
     FetchBundle
     | StageSnapshot
@@ -262,5 +254,4 @@ RestoreAction = (
     | PlaceRestored
     | ReviveCluster
     | ForgetTokens
-    | CopyFiles
 )

@@ -30,7 +30,7 @@ from kubeops.model.observed import ClusterFacts, Reach
 from kubeops.model.pki import Pki
 from kubeops.model.restoring import Phase, RestoreFacts
 from kubeops.model.version import KubeVersion
-from kubeops.plan.actions import WORKSTATION
+from kubeops.plan.actions import WORKSTATION, JoinControlPlane
 from kubeops.plan.install import Membership, plan_install
 from kubeops.plan.model import Lane, Plan, Wave
 from kubeops.plan.network import ManifestSource
@@ -38,7 +38,6 @@ from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
     CloseAttempt,
-    CopyFiles,
     FetchBundle,
     ForgetTokens,
     PlaceRestored,
@@ -103,7 +102,7 @@ def plan_fresh_restore(
             waves.get("hosts"),
             *_revive(wanted, facts, attempt, bundle, pki),
             *_forget(wanted, facts, attempt, bundle),
-            _with_files(joins, attempt, pki) if joins is not None else None,
+            _with_files(joins, pki) if joins is not None else None,
             waves.get("workers"),
             _resync(wanted, facts, attempt),
             *(waves.get(name) for name in ("network", "nodes", "cluster")),
@@ -235,17 +234,16 @@ def lost(wanted: Cluster, facts: ClusterFacts, target: Target, bundle: Bundle) -
     return tuple(sorted(names - members - {target.name}))
 
 
-def _with_files(joins: Wave, attempt: Attempt, pki: Pki) -> Wave:
+def _with_files(joins: Wave, pki: Pki) -> Wave:
     """Have the files that pods of a control plane read on each before it joins."""
-    if not pki.beside:
-        return joins
-    copy = CopyFiles(files=pki.beside, via=attempt.targets[0].name)
     lanes = (
         replace(
             lane,
-            steps=(
-                step("files", lane.name, "", f"copy {len(pki.beside)} files", copy),
-                *lane.steps,
+            steps=tuple(
+                replace(one, action=replace(one.action, files=pki.beside))
+                if isinstance(one.action, JoinControlPlane)
+                else one
+                for one in lane.steps
             ),
         )
         for lane in joins.lanes

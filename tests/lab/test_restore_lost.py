@@ -24,7 +24,7 @@ from tests.lab.verbs import Operator, cleared, is_whole
 pytestmark = pytest.mark.lab
 
 BUMP = 10**9
-PATCH = "/etc/kubernetes/patches/kube-apiserver0+merge.yaml"
+FILES = ("/etc/kubernetes/patches/kube-apiserver0+merge.yaml", "/etc/kubernetes/pki/oidc.crt")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,8 @@ def test_the_only_control_plane_is_lost_and_its_worker_comes_back_by_itself(
 def test_all_of_three_control_planes_are_lost(operator: Operator, ssh: Ssh) -> None:
     lab, spaces = operator.lab, Namespaces(ssh, operator.lab)
     for node in lab.control_planes:
-        ssh(lab, node.name, f"sudo install -D -m 0600 /dev/stdin {PATCH}", stdin=b"{}\n").must()
+        for path in FILES:
+            ssh(lab, node.name, f"sudo install -D -m 0600 /dev/stdin {path}", stdin=b"{}\n").must()
     spaces.make("of-all")
     identity = uid_of(ssh, lab, "namespace kube-system")
     bundle = backed_up(operator)
@@ -125,7 +126,8 @@ def test_all_of_three_control_planes_are_lost(operator: Operator, ssh: Ssh) -> N
     assert revision(ssh, lab) >= bundle.revision + BUMP
     is_whole(operator.json("status"), lab)
     for node in lab.control_planes:
-        assert told(ssh, lab, f"sudo stat -c %a {PATCH}", node=node.name) == "600"
+        modes = told(ssh, lab, f"sudo stat -c %a {' '.join(FILES)}", node=node.name)
+        assert modes.split() == ["600", "600"]
     assert operator.json("install", "--plan")["waves"] == []
 
 

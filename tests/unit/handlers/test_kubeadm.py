@@ -437,6 +437,20 @@ class TestJoin:
             JOIN_CONTROL_PLANE.apply(CONTROL_PLANE, bench.context("cp2"))
         assert bench.done("cp2") == []
 
+    def test_files_of_its_pods_are_there_before_it_joins_and_after_it_was_cleared(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        joinable(bench, "cp2", unfinished="join")
+        done: list[list[str]] = []
+        monkeypatch.setattr(
+            "kubeops.handlers.kubeadm.copy_files",
+            lambda _context, files, *, via: done.append([*bench.done("cp2"), via, *files]),
+        )
+        wanted = replace(CONTROL_PLANE, files=("etc/kubernetes/audit.yaml",))
+        JOIN_CONTROL_PLANE.apply(wanted, bench.context("cp2"))
+        assert done == [[*CLEARED, "cp1", "etc/kubernetes/audit.yaml"]]
+        assert len(bench.done("cp2")) == len(CLEARED) + 1
+
     def test_an_unfinished_worker_is_cleared_and_joins_again(self, bench: Bench) -> None:
         joinable(bench, "w1", unfinished="join")
         JOIN_WORKER.apply(WORKER, bench.context("w1"))

@@ -1,6 +1,5 @@
 """How a control plane is made of restored data: what is done, in which order, and what is kept."""
 
-import base64
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,11 @@ import yaml
 
 from kubeops.backups.pki import SETTINGS as SETTINGS_PATH
 from kubeops.engine.context import DONE, NEEDED, State
-from kubeops.errors import CommandError, GateError, StepError
+from kubeops.errors import GateError, StepError
 from kubeops.handlers import kubeadm, restore, restore_fresh, restore_start
 from kubeops.handlers.restore import _MARK
 from kubeops.handlers.restore_fresh import (
     _PLACE,
-    _RECEIVED,
-    _SENT,
-    COPY_FILES,
     FORGET_TOKENS,
     KUBELET_SETTINGS,
     PLACE_RESTORED,
@@ -31,7 +27,6 @@ from kubeops.model.observed import HostFacts
 from kubeops.model.restoring import Phase
 from kubeops.plan.install import init_cluster
 from kubeops.plan.restore_actions import (
-    CopyFiles,
     ForgetNodes,
     ForgetTokens,
     PlaceRestored,
@@ -53,7 +48,6 @@ STAGE = StagePki(attempt=ATTEMPT, bundle=BUNDLE.name, sha256="5" * 64)
 ASIDE = SetAside(attempt=ATTEMPT)
 PLACE = PlaceRestored(attempt=ATTEMPT, files=("etc/kubernetes/pki/ca.crt",))
 REVIVE = ReviveCluster(attempt=ATTEMPT, version="1.35.4", addons=False)
-COPY = CopyFiles(files=("etc/kubernetes/audit.yaml",), via="cp1")
 
 
 @pytest.fixture(autouse=True)
@@ -283,27 +277,6 @@ class TestForget:
         assert FORGET_TOKENS.check(ForgetTokens(attempt=ATTEMPT), bench.context("cp1")) == expected
 
 
-class TestCopy:
-    def test_what_is_there_is_not_copied(self, bench: Bench) -> None:
-        bench.runner("cp2").on(running("for file"), status=0)
-        assert COPY_FILES.check(COPY, bench.context("cp2")) == DONE
-
-    def test_files_go_through_here_on_stdin_alone(self, bench: Bench) -> None:
-        secret = base64.b64encode(b"tar").decode()
-        bench.runner("cp1").on(running(_SENT, *COPY.files), stdout=secret)
-        bench.runner("cp2").on(running(_RECEIVED))
-        COPY_FILES.apply(COPY, bench.context("cp2"))
-        (received,) = bench.runner("cp2").commands
-        assert received.stdin == secret.encode()
-        assert secret not in " ".join(received.argv)
-
-    def test_a_file_that_is_missing_there_is_named(self, bench: Bench) -> None:
-        bench.runner("cp1").on(running(_SENT), status=2, stderr="audit.yaml: No such file")
-        with pytest.raises(CommandError, match=r"audit\.yaml") as caught:
-            COPY_FILES.apply(COPY, bench.context("cp2"))
-        assert "No such file" in caught.value.output
-
-
 def test_what_is_placed_already_is_not_placed_again(bench: Bench) -> None:
     says(bench, Phase.SWAPPED)
     assert PLACE_RESTORED.check(PLACE, bench.context("cp1")) == DONE
@@ -399,18 +372,6 @@ class TestPlace:
         assert ended.returncode == 0, ended.stderr
         assert "pki.tar" not in host.tree(MARK[1:])
         assert host.read(DATABASE) == "new"
-
-
-@needs_root
-def test_files_arrive_as_they_were(host: Node, tmp_path: Path) -> None:
-    host.write("etc/kubernetes/audit.yaml", "rules")
-    (host.root / "etc/kubernetes/audit.yaml").chmod(0o640)
-    sent = host.run(_SENT, "etc/kubernetes/audit.yaml")
-    other = Node(tmp_path / "other")
-    received = other.run(_RECEIVED, stdin=sent.stdout)
-    assert received.returncode == 0, received.stderr
-    assert other.read("etc/kubernetes/audit.yaml") == "rules"
-    assert (other.root / "etc/kubernetes/audit.yaml").stat().st_mode & 0o777 == 0o640
 
 
 @needs_root

@@ -20,7 +20,6 @@ from kubeops.plan.restore import plan_undo
 from kubeops.plan.restore_actions import (
     AwaitMembers,
     AwaitRestored,
-    CopyFiles,
     ForgetNodes,
     PlaceRestored,
     RestoreData,
@@ -192,10 +191,7 @@ class TestProcedure:
     def test_other_files_of_the_control_plane_are_brought_to_all(self) -> None:
         audit = "etc/kubernetes/audit.yaml"
         plan = planned(THREE, bundle=WHOLE, pki=replace(PKI, paths=(*PKI.paths, audit)))
-        assert actions(plan, CopyFiles) == [CopyFiles(files=(audit,), via="cp1")] * 2
-        for name in ("cp2", "cp3"):
-            steps = [step.id for step in plan.steps if step.host == name]
-            assert steps.index(f"/files/{name}") < steps.index(f"/control-planes/{name}/join")
+        assert [one.files for one in actions(plan, JoinControlPlane)] == [(audit,)] * 2
         assert audit in actions(plan, PlaceRestored)[0].files
 
 
