@@ -24,7 +24,10 @@ from tests.lab.verbs import Operator, cleared, is_whole
 pytestmark = pytest.mark.lab
 
 BUMP = 10**9
-FILES = ("/etc/kubernetes/patches/kube-apiserver0+merge.yaml", "/etc/kubernetes/pki/oidc.crt")
+FILES = (
+    "/etc/kubernetes/patches/kube-apiserver0+merge.yaml",
+    "/etc/kubernetes/pki/encryption.yaml",
+)
 
 
 @pytest.fixture(scope="module")
