@@ -51,7 +51,7 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
     stats = read.parse("files", parse_host.parse_stats)
     sums = read.parse("sums", parse_host.parse_sums)
     files = parse_host.parse_files(stats, sums)
-    answer, seconds = read.parse("source", parse_host.parse_source)
+    source = read.parse("source", parse_host.parse_source)
     packages = read.parse("packages", parse_packages.parse_packages)
     ca = files.get(_PKI + "ca.crt")
     return HostFacts(
@@ -112,8 +112,9 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         apt_locked=read.maybe(
             "/proc/locks", partial(parse_host.parse_apt_locked, stats=stats), default=False
         ),
-        repository_status=answer,
-        repository_seconds=seconds,
+        repository_status=source.status,
+        repository_seconds=source.seconds,
+        repository_offers=source.offers,
         kubeadm_tmp=read.maybe("kubeadm-tmp", parse_host.parse_kibibytes, 0),
         kubeadm_running=read.text("kubeadm-running").strip() == "yes",
         unfinished=read.maybe(_UNFINISHED, str.strip, None),

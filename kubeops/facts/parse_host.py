@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from kubeops.model.observed import FileFacts, Listener, Unit
+from kubeops.model.version import KubeVersion
 
 _KIB = 1024
 _CGROUP = "/sys/fs/cgroup"
@@ -212,12 +213,26 @@ def parse_apt_locked(locks: str, *, stats: Mapping[str, Stat]) -> bool:
     return not ours.isdisjoint(_LOCK.findall(locks))
 
 
-def parse_source(text: str) -> tuple[str, float | None]:
-    """Read what the package source answered: status and seconds, or a program's own words."""
-    status, _, seconds = text.strip().rpartition("\n")[2].partition(" ")
+@dataclass(frozen=True)
+class Source:
+    """What a package source answered: its HTTP status, or the words of the program that asked."""
+
+    status: str
+    seconds: float | None = None
+    offers: tuple[KubeVersion, ...] = ()
+
+
+def parse_source(text: str) -> Source:
+    """Read lines of kubeadm's versions, then status and seconds; or a program's own words."""
+    *versions, last = text.strip().splitlines() or [""]
+    status, _, seconds = last.partition(" ")
     if not (status.isdigit() and int(status)):
-        return text.strip().partition("\n")[0], None
-    return status, None if seconds == "-" else float(seconds)
+        return Source(text.strip().partition("\n")[0])
+    return Source(
+        status,
+        None if seconds == "-" else float(seconds),
+        tuple(sorted(KubeVersion.from_package(version) for version in versions)),
+    )
 
 
 def parse_kibibytes(text: str) -> int:

@@ -38,15 +38,20 @@ without_stderr() { # PROGRAM ARGUMENT...: takes the place of this shell
     exec "$@" 2>/dev/null
 }
 
-source_answer() { # URL
+source_answer() { # URL: the versions of kubeadm in that index; status and seconds on the last line
     if has curl; then
-        curl -sSL --max-time 5 -o /dev/null -w '%{http_code} %{time_total}\n' "$1"
+        index=$(curl -sSL --max-time 10 -w '\n%{http_code} %{time_total}\n' "$1") || return
     elif has wget; then
-        wget -q --timeout=5 --tries=1 -O /dev/null "$1" && echo '200 -'
+        index=$(wget -q --timeout=10 --tries=1 -O - "$1" && echo '200 -') || return
     else
         echo 'neither curl nor wget is installed'
         return 127
     fi
+    printf '%s\n' "$index" | awk '
+        $1 == "Package:" { name = $2 }
+        $1 == "Version:" && name == "kubeadm" { print $2 }
+        { last = $0 }
+        END { print last }'
 }
 
 later() { # NAME PROGRAM ARGUMENT...: aside, in the background, when the program exists

@@ -128,6 +128,8 @@ class HostFacts:
     repository_status: str = ""
     """HTTP answer of the package source as seen from the host: `200`, or curl's own words."""
     repository_seconds: float | None = None
+    repository_offers: tuple[KubeVersion, ...] = ()
+    """The releases of kubeadm in that package source, oldest first; empty when it was not asked."""
     kubeadm_tmp: int = 0
     """Bytes below /etc/kubernetes/tmp."""
     half_installed: frozenset[str] = frozenset()

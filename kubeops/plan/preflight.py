@@ -222,7 +222,15 @@ def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[
         yield blocking(
             "package-source",
             f"{url} answers {facts.repository_status}",
-            f"From the host: curl -v {url}Release; a mirror goes under packages.repository.",
+            f"From the host: curl -v {url}Packages; a mirror goes under packages.repository.",
+            host=host.name,
+        )
+    elif facts.repository_offers and desired.kubernetes not in facts.repository_offers:
+        newest = ", ".join(str(version) for version in reversed(facts.repository_offers[-3:]))
+        yield blocking(
+            "package-source",
+            f"{url} has no kubeadm {desired.kubernetes}; its newest are {newest}",
+            "Write one of those under cluster.kubernetes, or use another packages.repository.",
             host=host.name,
         )
     elif facts.repository_seconds is not None and facts.repository_seconds > SLOW_SOURCE:

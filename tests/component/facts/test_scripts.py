@@ -95,10 +95,11 @@ def test_a_package_source_that_answers_and_one_that_does_not(tmp_path: Path) -> 
     stub(
         tmp_path,
         "curl",
-        'case $* in *good*) echo "200 0.04" ;; *) echo "curl: (6) no"; exit 6; esac',
+        "case $* in *good*) printf 'Package: kubeadm\\nVersion: 1.35.4-1.1\\n\\nPackage: kubelet\\n"
+        "Version: 1.35.5-1.1\\n200 0.04\\n' ;; *) echo 'curl: (6) no' >&2; exit 6; esac",
     )
     path = tools(tmp_path, *BARE)
-    assert run(host_probe("http://good/"), path=path)["source"].text == "200 0.04"
+    assert run(host_probe("http://good/"), path=path)["source"].text == "1.35.4-1.1\n200 0.04"
     refused = run(host_probe("http://bad/"), path=path)["source"]
     assert (refused.text, refused.status) == ("curl: (6) no", 6)
 

@@ -23,7 +23,7 @@ from kubeops.model.version import KubeVersion
 from kubeops.transport.fake import FakeTransport, reading
 
 CASES = Path(__file__).parent / "cases"
-URL = "https://mirror.example/v1.35/deb/InRelease"
+URL = "https://mirror.example/v1.35/deb/Packages"
 HOST = ("sh", "-s", "--", URL)
 MEMBER = (CASES / "host/control-plane.txt").read_text()
 FRESH = (CASES / "host/fresh-behind-a-banner.txt").read_text()

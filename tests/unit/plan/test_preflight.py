@@ -58,6 +58,12 @@ CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
         WARNING,
         "curl is not installed",
     ),
+    "a package source without that version": (
+        {"repository_offers": tuple(map(KubeVersion.parse, ("1.35.2", "1.35.3")))},
+        "package-source",
+        BLOCKING,
+        "has no kubeadm 1.35.4; its newest are 1.35.3, 1.35.2",
+    ),
     "no kernel module": (
         {"loadable": frozenset({"overlay"})},
         "kernel-modules",
