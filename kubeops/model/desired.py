@@ -61,8 +61,8 @@ class Host:
     """One machine of the cluster; `name` is also the name of its node.
 
     `taints` is `None` when the inventory does not speak of them: the node then keeps what kubeadm
-    gives it (control planes are tainted). An empty tuple takes kubeadm's taint off. `replaces` names
-    the worker whose place this one takes in the next upgrade that replaces; empty for none.
+    gives it (control planes are tainted). An empty tuple takes kubeadm's taint off. `replaces`
+    names the worker whose place this one takes in the next upgrade that replaces; empty for none.
     """
 
     name: str
