@@ -78,20 +78,23 @@ class Hub:
     ) -> Iterator[Event | int]:
         """Yield changes below `prefix` after `revision`, until the clock reads `until`.
 
-        After `beat` seconds without one it yields the current revision instead, for a bookmark.
+        Every `beat` seconds it yields the revision it has come to, for a bookmark: whoever watches
+        little of a busy cluster hears something, too.
 
         Raises:
             TooOldError: `revision` is no longer kept, now or after etcd was replaced.
         """
         position, generation = revision, self._generation
+        due = clock() + beat
         while not self._stopped.is_set() and clock() < until:
-            batch = self._after(position, generation, min(beat, max(0.0, until - clock())))
+            batch = self._after(position, generation, max(0.0, min(due, until) - clock()))
             for event in batch:
                 position = event.revision
                 if event.key.startswith(prefix):
                     yield event
-            if not batch:
-                yield max(position, self._revision)
+            if clock() >= due:
+                yield position
+                due = clock() + beat
 
     def _after(self, position: int, generation: int, wait: float) -> list[Event]:
         with self._changed:

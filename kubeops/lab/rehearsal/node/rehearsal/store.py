@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 _TIMEOUT = 10.0
 _CONNECT_TIMEOUT = 2.0
+_WATCH_SILENCE = 15.0
+"""Seconds without a line after which a watch is dead: etcd is told to report every five."""
 
 
 class StoreError(Exception):
@@ -130,16 +132,22 @@ class EtcdStore:
     def watch(self, prefix: str, revision: int) -> Iterator[Change]:
         """Yield changes from `revision` on; see `Store`.
 
+        An etcd that has just started may take the request and never answer it.
+
         Raises:
             CompactedError: the history before some later revision is gone.
         """
-        request = _range(prefix) | {"start_revision": str(revision), "prev_kv": True}
+        request = _range(prefix) | {
+            "start_revision": str(revision),
+            "prev_kv": True,
+            "progress_notify": True,
+        }
         connection = self._connect(_CONNECT_TIMEOUT)
+        socket = connection.sock
         try:
-            if connection.sock is not None:
-                connection.sock.settimeout(None)
             connection.request("POST", "/v3/watch", body=json.dumps({"create_request": request}))
             response = connection.getresponse()
+            socket.settimeout(_WATCH_SILENCE)
             while line := response.readline():
                 yield from _changes(json.loads(line))
         except (OSError, http.client.HTTPException, ValueError) as error:
