@@ -1,7 +1,6 @@
 """The environment of what kubeops is compared with: outside of the checkout, made on first use."""
 
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -16,7 +15,7 @@ def ensure() -> Path:
     installed = root / "requirements.txt"
     wanted = _REQUIREMENTS.read_text()
     if not installed.exists() or installed.read_text() != wanted:
-        print(f"installing what is compared with into {root}", file=sys.stderr, flush=True)
+        harness.say(f"installing what is compared with into {root}")
         venv.create(root, with_pip=True, clear=True)
         pip = (str(root / "bin/python"), "-m", "pip", "install", "--quiet")
         subprocess.run((*pip, "--requirement", str(_REQUIREMENTS)), check=True)

@@ -10,7 +10,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -34,6 +36,24 @@ with open(sys.argv[1], "w") as file:
     file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(status)
 """
+
+
+@contextmanager
+def booted(name: str, control_planes: int, workers: int, *, keep: bool = False) -> Iterator[Lab]:
+    """Boot a lab for the block; it is taken down at the end, unless it is to be kept."""
+    lab = lifecycle.up(
+        name, control_planes, workers, inventory_path=CACHE / f"{name}.yaml", progress=say
+    )
+    try:
+        yield lab
+    finally:
+        if not keep:
+            lifecycle.down(name)
+
+
+def say(text: str) -> None:
+    """Print a line of progress; the result alone goes to stdout."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +118,7 @@ def compare(contenders: Sequence[Contender], *, rounds: int) -> tuple[Measured, 
         for contender in contenders:
             sample = run(contender)
             said = f"{contender.name} {sample.seconds:.2f} s"
-            print(f"round {number or '- (not counted)'}: {said}", file=sys.stderr, flush=True)
+            say(f"round {number or '- (not counted)'}: {said}")
             if number:
                 samples[contender.name].append(sample)
     return tuple(Measured(name=name, samples=tuple(found)) for name, found in samples.items())

@@ -13,7 +13,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 
 from benchmarks import harness, journal
-from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 GOAL = 1.3
@@ -62,19 +60,11 @@ def main() -> None:
     given = parser.parse_args()
     rounds = []
     for number in range(1, given.rounds + 1):
-        lab = lifecycle.up(
-            given.lab,
-            given.control_planes,
-            given.workers,
-            inventory_path=harness.CACHE / f"{given.lab}.yaml",
-        )
-        try:
+        keep = given.keep and number == given.rounds
+        with harness.booted(given.lab, given.control_planes, given.workers, keep=keep) as lab:
             rounds.append(_round(lab))
-        finally:
-            if not given.keep or number < given.rounds:
-                lifecycle.down(given.lab)
         ratio = rounds[-1].wall / rounds[-1].path
-        print(f"round {number}: {rounds[-1].wall:.1f} s, ratio {ratio:.2f}", file=sys.stderr)
+        harness.say(f"round {number}: {rounds[-1].wall:.1f} s, ratio {ratio:.2f}")
     _report(rounds, title=f"installing {given.control_planes}+{given.workers} lab nodes")
 
 

@@ -86,7 +86,7 @@ def main() -> None:
     for number in range(1, given.rounds + 1):
         rounds.append(_measured(given, seed=number))
         text = f"ratio {rounds[-1].makespan / rounds[-1].bound:.3f}"
-        print(f"round {number}: {text}", file=sys.stderr, flush=True)
+        harness.say(f"round {number}: {text}")
     _report(rounds, title=f"{given.workers} workers, {rounds[0].slots} at once")
 
 

@@ -12,7 +12,6 @@ import argparse
 import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import linear_regression, median
@@ -22,7 +21,6 @@ import yaml
 from rich.table import Table
 
 from benchmarks import harness
-from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 GOAL = 300
@@ -40,23 +38,15 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the lab as it is")
     parser.add_argument("--lab", default="memory", help="the lab's name")
     given = parser.parse_args()
-    lab = lifecycle.up(
-        given.lab,
-        1,
-        given.nodes - 1,
-        inventory_path=harness.CACHE / f"{given.lab}.yaml",
-        progress=lambda text: print(text, file=sys.stderr),
-    )
-    try:
-        with TemporaryDirectory() as directory:
-            hosts = _answer_on_more(lab, max(given.hosts), known=Path(directory, "known_hosts"))
-            measured = {
-                count: _peaks(lab, hosts[:count], rounds=given.rounds, directory=Path(directory))
-                for count in sorted(given.hosts)
-            }
-    finally:
-        if not given.keep:
-            lifecycle.down(given.lab)
+    with (
+        harness.booted(given.lab, 1, given.nodes - 1, keep=given.keep) as lab,
+        TemporaryDirectory() as directory,
+    ):
+        hosts = _answer_on_more(lab, max(given.hosts), known=Path(directory, "known_hosts"))
+        measured = {
+            count: _peaks(lab, hosts[:count], rounds=given.rounds, directory=Path(directory))
+            for count in sorted(given.hosts)
+        }
     _report(measured)
 
 
@@ -96,7 +86,7 @@ def _peaks(lab: Lab, addresses: Sequence[str], *, rounds: int, directory: Path) 
     for _ in range(rounds):
         _sample, memory = harness.peak(contender)
         peaks.append(memory)
-        print(f"{contender.name}: {memory / _MIB:.0f} MiB", file=sys.stderr, flush=True)
+        harness.say(f"{contender.name}: {memory / _MIB:.0f} MiB")
     return peaks
 
 

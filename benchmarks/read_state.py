@@ -20,13 +20,11 @@ Ansible's own `setup` is printed as well: it is how a playbook learns the state 
 import argparse
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import environment, harness
-from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 COMMANDS = (
@@ -58,21 +56,13 @@ def main() -> None:
     parser.add_argument("--lab", default="readstate", help="the lab's name")
     arguments = parser.parse_args()
     tools = environment.ensure()
-    lab = lifecycle.up(
-        arguments.lab,
-        1,
-        arguments.hosts - 1,
-        inventory_path=harness.CACHE / f"{arguments.lab}.yaml",
-        progress=lambda text: print(text, file=sys.stderr),
-    )
-    try:
-        with TemporaryDirectory() as directory:
-            contenders = _contenders(lab, tools=tools, directory=Path(directory))
-            _on_every_node(lab, _KEEP_MANAGER if arguments.pam else _NO_SESSIONS)
-            measured = harness.compare(contenders, rounds=arguments.rounds)
-    finally:
-        if not arguments.keep:
-            lifecycle.down(arguments.lab)
+    with (
+        harness.booted(arguments.lab, 1, arguments.hosts - 1, keep=arguments.keep) as lab,
+        TemporaryDirectory() as directory,
+    ):
+        contenders = _contenders(lab, tools=tools, directory=Path(directory))
+        _on_every_node(lab, _KEEP_MANAGER if arguments.pam else _NO_SESSIONS)
+        measured = harness.compare(contenders, rounds=arguments.rounds)
     title = f"the state of {arguments.hosts} hosts, {arguments.rounds} rounds"
     harness.report(title, measured, goals=GOALS)
 

@@ -21,7 +21,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,6 @@ import yaml
 from rich.table import Table
 
 from benchmarks import harness
-from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 GOAL, GOAL_MEMORY = 0.8, 150
@@ -277,26 +275,22 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the lab as it is")
     parser.add_argument("--lab", default="snapshottransfer", help="the lab's name")
     given = parser.parse_args()
-    lab = lifecycle.up(
-        given.lab, 1, 0, inventory_path=harness.CACHE / f"{given.lab}.yaml", progress=_say
-    )
-    try:
+    with (
+        harness.booted(given.lab, 1, 0, keep=given.keep) as lab,
         # On a disk, as the store and the scratch files of a workstation are; /tmp may be memory.
-        with tempfile.TemporaryDirectory(dir=harness.CACHE) as directory:
-            bench = Bench(lab=lab, directory=Path(directory))
-            _install(bench)
-            _say(f"filling etcd with {given.size_mib} MiB")
-            _say(bench.on_host(_FILL, str(given.size_mib), given.content))
-            cats, backups, idle = _measure(bench, rounds=given.rounds)
-    finally:
-        if not given.keep:
-            lifecycle.down(given.lab)
+        tempfile.TemporaryDirectory(dir=harness.CACHE) as directory,
+    ):
+        bench = Bench(lab=lab, directory=Path(directory))
+        _install(bench)
+        harness.say(f"filling etcd with {given.size_mib} MiB")
+        harness.say(bench.on_host(_FILL, str(given.size_mib), given.content))
+        cats, backups, idle = _measure(bench, rounds=given.rounds)
     _report(cats, backups, idle, title=f"{given.size_mib} MiB, {given.content}")
 
 
 def _install(bench: Bench) -> None:
     argv = harness.kubeops("install", "--inventory", str(bench.lab.inventory), "--yes")
-    _say("installing")
+    harness.say("installing")
     subprocess.run(
         argv, cwd=harness.CHECKOUT, env=bench.environment, stdout=subprocess.DEVNULL, check=True
     )
@@ -323,12 +317,14 @@ def _measure(
     for number in range(rounds + 1):
         for name, target in targets.items():
             cats[name].append(bench.cat(target))
-            _say(f"round {number}: {name} {cats[name][-1]:.2f} s")
+            harness.say(f"round {number}: {name} {cats[name][-1]:.2f} s")
         (bench.directory / "db").unlink()
         for name, encrypt in encryption.items():
             backups[name].append(bench.backup(encrypt))
             one = backups[name][-1]
-            _say(f"round {number}: backup {name} {one.wall:.2f} s, transfer {one.transfer:.2f} s")
+            harness.say(
+                f"round {number}: backup {name} {one.wall:.2f} s, transfer {one.transfer:.2f} s"
+            )
     with bench.polling() as answers:
         bench.on_host("sleep 5")
     return (
@@ -429,10 +425,6 @@ def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _say(text: str) -> None:
-    print(text.strip(), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ The third shows where the time went in the lanes that were upgraded.
 
 import argparse
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from rich.table import Table
 
 from benchmarks import harness, journal
 from kubeops.handlers.tools import ADMIN
-from kubeops.lab import lifecycle
 from kubeops.lab.model import Lab
 
 GOAL = 10.0
@@ -76,20 +74,12 @@ def main() -> None:
     given = parser.parse_args()
     rounds = []
     for number in range(1, given.rounds + 1):
-        lab = lifecycle.up(
-            given.lab,
-            given.control_planes,
-            given.workers,
-            inventory_path=harness.CACHE / f"{given.lab}.yaml",
-        )
-        try:
+        keep = given.keep and number == given.rounds
+        with harness.booted(given.lab, given.control_planes, given.workers, keep=keep) as lab:
             rounds.append(_round(lab, to=given.to))
-        finally:
-            if not given.keep or number < given.rounds:
-                lifecycle.down(given.lab)
         found = rounds[-1].overheads.values()
         text = f"{rounds[-1].wall:.1f} s, per node {median(found):.1f} s, at most {max(found):.1f}"
-        print(f"round {number}: {text}", file=sys.stderr)
+        harness.say(f"round {number}: {text}")
     _report(rounds, title=f"upgrading {given.control_planes}+{given.workers} lab nodes")
 
 
