@@ -21,7 +21,7 @@ def test_who_watches_little_of_a_busy_cluster_hears_something_all_the_same(hub: 
     assert all(isinstance(one, int) for one in heard)
 
 
-def test_an_etcd_that_never_answers_a_watch_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_etcd_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "_CONNECT_TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         etcd = EtcdStore([f"http://127.0.0.1:{silent.getsockname()[1]}"])

@@ -84,6 +84,7 @@ class Pods:
     def _mirrors(self, client: Client, pods: dict[Key, Obj]) -> None:
         wanted = self.static.wanted()
         names = {(pod.namespace, f"{pod.name}-{self.node}"): pod for pod in wanted.values()}
+        stays: set[Key] = set()
         for key, pod in pods.items():
             mark = (pod["metadata"].get("annotations") or {}).get(MIRROR)
             if mark is None:
@@ -99,12 +100,16 @@ class Pods:
                 c.pod == key[1] for c in self.static.running().values()
             )
             if replaced or gone or pod["metadata"].get("deletionTimestamp"):
-                with suppress(ApiError):
+                try:
                     client.delete("pods", key[1], namespace=key[0], grace=0)
+                except ApiError as error:
+                    if error.reason != "NotFound":
+                        stays.add(key)
+                        continue
                 self._drop(key)
         for key, static in names.items():
             record = self.static.record(static.name)
-            if record is None or record.fingerprint != static.hash:
+            if key in stays or record is None or record.fingerprint != static.hash:
                 continue
             present = self.known.get(key)
             if present is None:

@@ -132,7 +132,7 @@ class EtcdStore:
     def watch(self, prefix: str, revision: int) -> Iterator[Change]:
         """Yield changes from `revision` on; see `Store`.
 
-        An etcd that has just started may take the request and never answer it.
+        One that falls silent is given up, for etcd may hang without closing it.
 
         Raises:
             CompactedError: the history before some later revision is gone.
