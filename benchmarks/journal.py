@@ -26,12 +26,12 @@ IDLE = "no command: between looks, writing"
 COMMANDS = frozenset({KUBEADM, PACKAGES})
 WORK = COMMANDS | {DRAIN, READINESS}
 _KINDS = (
-    (KUBEADM, re.compile(r"^kubeadm (?!version)|\bconfig images pull\b")),
-    (PACKAGES, re.compile(r"^(env DEBIAN_FRONTEND=\S+ )?(apt-get|dpkg) ")),
+    (KUBEADM, re.compile(r"^kubeadm (?!version)")),
+    (PACKAGES, re.compile(r"^(env DEBIAN_FRONTEND=\S+ )?(apt-get|apt-mark|dpkg) ")),
     (DRAIN, re.compile(r'"kind": "Eviction"|^kubectl .* delete pod ')),
     ("reading hosts", re.compile(r"^(sh -s|kubeadm version|dpkg-query)")),
     ("kubectl, etcdctl", re.compile(r"^(kubectl|etcdctl)")),
-    ("images", re.compile(r"\bcrictl\b|\bconfig images list\b")),
+    ("images", re.compile(r"\bcrictl\b")),
     ("services", re.compile(r"\bsystemctl\b")),
 )
 _OTHER = "other commands"

@@ -215,7 +215,7 @@ def _on_worker(command: Command, worker: Worker, clock: Clock) -> str:
                 takes = worker.takes.kubeadm_package
             worker.packages |= {name: version.removesuffix("-*") for name, _, version in wanted}
             worker.held = False
-        case ["sh", _, "...", "kubeops", "kubeadm", *_]:
+        case ["apt-mark", "hold", *_]:
             worker.held = True
         case ["kubeadm", "upgrade", "node", *_]:
             takes = worker.takes.kubeadm

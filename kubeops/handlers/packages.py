@@ -197,7 +197,7 @@ def install_exactly(
 
 def hold(names: tuple[str, ...], context: StepContext) -> None:
     """Hold those of `names` that are installed."""
-    context.run(shell(_HOLD, *names))
+    context.run(shell(_HOLD, *names, shows=("apt-mark", "hold", *names)))
 
 
 def at_version(version: str, *names: str, context: StepContext) -> bool:

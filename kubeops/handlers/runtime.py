@@ -73,16 +73,13 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def _kubeadm_images(verb: str, *, version: str, repository: str) -> Command:
-    return shell(
-        _KUBEADM_OF,
-        version,
-        "config",
-        "images",
-        verb,
+    arguments = (
+        *("config", "images", verb),
         f"--kubernetes-version=v{version}",
         f"--image-repository={repository}",
-        timeout=1200,
     )
+    shows = ("kubeadm", *arguments)
+    return shell(_KUBEADM_OF, version, *arguments, timeout=1200, shows=shows)
 
 
 def _named(image: str) -> str:
