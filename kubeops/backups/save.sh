@@ -36,13 +36,12 @@ main() { # ENDPOINT CACERT CERT KEY BYTES PROVE PREFIX DIRECTORY...
     started=$(date +%s%N)
     save "$file" "$@" snapshot save "$file" || exit
     took=$((($(date +%s%N) - started) / 1000000))
-    sha256sum <"$file" >"$scratch/sum" &
-    summing=$!
     cat -- "$file" || exit
-    # Closed for whoever reads, who need not wait for the proof to know that all has arrived.
+    # Closed for whoever reads, who need not wait for the proof to know that all has arrived. The sum
+    # comes after: sshd encrypts meanwhile, and needs a processor for it.
     exec >&-
-    wait "$summing" || exit
-    echo "$(cut -c 1-64 "$scratch/sum") $(stat -c %s -- "$file")" | say saved 0 "$took"
+    sum=$(sha256sum <"$file") || exit
+    echo "${sum%% *} $(stat -c %s -- "$file")" | say saved 0 "$took"
     if [ "$prove" = yes ]; then prove "$file" "$prefix"; fi
 }
 
