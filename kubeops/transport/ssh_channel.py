@@ -14,6 +14,8 @@ from kubeops.transport.base import Command
 from kubeops.transport.wire import KILL_AFTER
 
 _PIECE = 1 << 20
+_ALL = 1 << 30
+"""More than the window lets a host send: Paramiko moves up what a smaller read would leave."""
 _GRACE = 2 * KILL_AFTER
 """Seconds beyond a command's own limit, in which the host should have ended it."""
 _LINGER = 5.0
@@ -129,9 +131,9 @@ class Exchange:
         while channel.recv_ready() or channel.recv_stderr_ready():
             got = True
             if channel.recv_ready():
-                self.write(channel.recv(_PIECE))
+                self.write(channel.recv(_ALL))
             if channel.recv_stderr_ready():
-                errors += channel.recv_stderr(_PIECE)
+                errors += channel.recv_stderr(_ALL)
         return got
 
     def _lost(self, channel: "paramiko.Channel", deadline: float) -> UnknownOutcomeError:
