@@ -9,10 +9,10 @@ backups: plain, encrypted to a public key, and encrypted with a passphrase.
 
 The speed of a backup is the size of the snapshot by the time from its first byte to its last, as
 the backup's own proof records it (rung `received`); of `ssh`, by the time of the process, less that
-of an `ssh host true` next to it. All of it runs on this machine's processors, and all the time either
-takes the node asks its API for an object, over and over. `cat` begins after a pause about as long
-as etcd takes to save: a virtual machine gives memory that was freed back to its host meanwhile, and
-a file that is then written into fresh memory takes up to twice as long as one a moment earlier.
+of an `ssh host true` next to it. All of it runs on this machine's processors, and meanwhile the
+node asks its API for an object, over and over. `cat` begins after a pause about as long as etcd
+takes to save: a virtual machine gives memory that was freed back to its host meanwhile, and a file
+that is then written into fresh memory takes up to twice as long as one a moment earlier.
 
 The memory is the largest a process had at once, as the kernel says at its end. It cannot be less
 than that of this program when it started it.

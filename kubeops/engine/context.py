@@ -9,6 +9,7 @@ from kubeops.engine.clock import Clock
 from kubeops.engine.gates import Gate
 from kubeops.model.desired import Cluster
 from kubeops.transport.base import Command, Result, Runner, Transport
+from kubeops.transport.pool import Shared
 
 A = TypeVar("A")
 
@@ -46,6 +47,7 @@ class StepContext:
         remember: keeps a JSON value in the journal under a key; for what machines cannot tell.
         recall: gives back what this run, or the runs it resumes, remembered; None when nothing.
         clock: the time.
+        shared: for questions that the lanes of a wave ask at the same time.
     """
 
     desired: Cluster
@@ -55,6 +57,7 @@ class StepContext:
     remember: Callable[[str, object], None]
     recall: Callable[[str], object]
     clock: Clock
+    shared: Shared
 
     @property
     def runner(self) -> Runner:

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubeops.engine.clock import Clock
@@ -24,6 +24,7 @@ from kubeops.model.event import Kind
 from kubeops.model.run import LINES_SHOWN, Failure, StepState
 from kubeops.plan.model import Step
 from kubeops.transport.base import Transport
+from kubeops.transport.pool import Shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Tools:
     journal: Journal
     recorder: Recorder
     clock: Clock
+    shared: Shared = field(default_factory=Shared)
 
 
 def run_step(step: Step, tools: Tools, *, may_begin: Callable[[], bool]) -> StepState:
@@ -116,6 +118,7 @@ def _context(step: Step, tools: Tools) -> StepContext:
         remember=remember,
         recall=tools.journal.recall,
         clock=tools.clock,
+        shared=tools.shared,
     )
 
 

@@ -24,8 +24,7 @@ swapoff -a
 
 def _configure_kernel(action: ConfigureKernel, context: StepContext) -> None:
     modules, sysctls = kernel_files(action)
-    put(context.runner, modules)
-    put(context.runner, sysctls)
+    put(context.runner, modules, sysctls)
     context.run(Command(argv=("modprobe", "--all", *action.modules)))
     context.run(Command(argv=("sysctl", "--load", sysctls.path)))
 

@@ -42,6 +42,7 @@ from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.install import init_cluster
 from kubeops.templating import render
 from kubeops.transport.base import Command
+from kubeops.transport.pool import both
 
 INIT_TIMEOUT = 900
 JOIN_TIMEOUT = 600
@@ -172,10 +173,9 @@ def control_plane_gate(context: StepContext, via: str) -> Gate:
     """
 
     def look() -> Reading:
-        trouble = api_trouble(context)
+        trouble, etcd = both(lambda: api_trouble(context), lambda: etcd_facts(context, via=via))
         if trouble:
             return Reading(ok=False, text=trouble)
-        etcd = etcd_facts(context, via=via)
         names = {member.name for member in etcd.members} | {context.host}
         missing = members_not_yet(etcd, tuple(sorted(names)))
         return Reading(ok=not missing, text="; ".join(missing) or "API ready, etcd healthy")

@@ -21,10 +21,13 @@ from kubeops.transport.files import put
 
 SUBNET_TIMEOUT = 120
 
-# Enabling a unit also has systemd read its file anew.
+# systemd reads by itself a unit that it does not know yet. To have it read all units anew takes as
+# long as all the rest, and it wants to as soon as one was enabled.
 _ROUTE = """
-systemctl enable --quiet "$1"
-systemctl restart "${1##*/}"
+unit=${1##*/}
+[ "$(systemctl show --property=NeedDaemonReload --value "$unit")" = no ] || systemctl daemon-reload
+systemctl restart "$unit"
+systemctl enable --quiet --no-reload "$1"
 """
 FLANNEL_PODS = "10.244.0.0/16"
 

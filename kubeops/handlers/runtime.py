@@ -133,12 +133,11 @@ def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
         version=action.version, repository=action.image_repository, context=context
     )
     configuration = runtime_file(containerd=version, sandbox_image=sandbox)
-    put(context.runner, crictl_file())
     if is_new or not check(context.runner, configuration):
         # Stopped, not restarted afterwards: a run that ends in between leaves a unit that is seen
         # to be stopped, where a running one would be taken for one that has read the new file.
         context.run(systemctl("stop", UNIT))
-        put(context.runner, configuration)
+    put(context.runner, crictl_file(), configuration)
     start = ("systemctl", "start", UNIT)
     context.run(shell(_START, UNIT, timeout=120, shows=start))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from kubeops.errors import UsageError
 from kubeops.facts.reach import gather_reach
 from kubeops.model.desired import Cluster
-from kubeops.ops.run import refuse_if_running
+from kubeops.ops.run import observe_idle
 from kubeops.ops.session import Session
 from kubeops.plan.install import Membership, plan_install
 from kubeops.plan.manifests import manifest_sources
@@ -27,8 +27,7 @@ def plan(session: Session, *, accepted: tuple[str, ...], limit: tuple[str, ...])
         FactsError: a host answered something that cannot be understood.
         UsageError: a manifest of the inventory cannot be read.
     """
-    refuse_if_running(session)
-    facts = session.observe(ask_source=True)
+    facts = observe_idle(session, ask_source=True)
     desired = present(session.desired, facts)
     membership = Membership.of(desired, facts)
     there = tuple(host.name for host in desired.hosts if host.name in facts.hosts)

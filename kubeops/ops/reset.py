@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kubeops.ops.run import refuse_if_running
+from kubeops.ops.run import observe_idle
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
 from kubeops.plan.reset import plan_reset
@@ -15,6 +15,5 @@ def plan(session: Session, *, accepted: tuple[str, ...], limit: tuple[str, ...])
         LockedError: another run is at work on the cluster.
         FactsError: a host answered something that cannot be understood.
     """
-    refuse_if_running(session)
-    found = plan_reset(session.desired, session.observe(), hosts=limit)
+    found = plan_reset(session.desired, observe_idle(session), hosts=limit)
     return replace(found, accepted=accepted)

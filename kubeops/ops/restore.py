@@ -18,7 +18,7 @@ from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts
 from kubeops.model.pki import Pki
 from kubeops.ops.install import manifests_of
-from kubeops.ops.run import refuse_if_running
+from kubeops.ops.run import observe_idle, refuse_if_running
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
 from kubeops.plan.replacing import present
@@ -89,8 +89,7 @@ def undo(session: Session, *, accepted: tuple[str, ...]) -> Plan:
         LockedError: another run is at work on the cluster.
         FactsError: a host answered something that cannot be understood.
     """
-    refuse_if_running(session)
-    facts = session.observe()
+    facts = observe_idle(session)
     more = gather_restore(session.desired, facts, session.transport)
     return plan_undo(session.desired, facts, more, accepted=accepted)
 

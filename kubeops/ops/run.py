@@ -9,10 +9,12 @@ from kubeops.engine.process import current_process
 from kubeops.errors import TransportError
 from kubeops.handlers import REGISTRY
 from kubeops.model.event import Sink
+from kubeops.model.observed import ClusterFacts
 from kubeops.model.run import Outcome
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan
 from kubeops.transport.base import Runner
+from kubeops.transport.pool import both
 
 
 def run(plan: Plan, session: Session, *, arguments: Mapping[str, object], sink: Sink) -> Outcome:
@@ -73,10 +75,10 @@ def _locked(session: Session, owner: Owner, sink: Sink) -> Lock:
 
 
 def refuse_if_running(session: Session) -> None:
-    """Refuse early, before observing, when another run holds the cluster.
+    """Refuse early when another run holds the cluster.
 
-    What would be observed then is the middle of somebody else's run. A first control plane that
-    is not reached keeps no lock that could be asked about; that it is not is found when observing.
+    A first control plane that is not reached keeps no lock that could be asked about; that it is
+    not is found when observing.
 
     Raises:
         LockedError: another run holds the cluster.
@@ -85,6 +87,19 @@ def refuse_if_running(session: Session) -> None:
         refuse_if_held(lock_keeper(session))
     except TransportError:
         return
+
+
+def observe_idle(session: Session, *, ask_source: bool = False) -> ClusterFacts:
+    """Observe the cluster, to plan a run with what was seen; see `Session.observe`.
+
+    Raises:
+        LockedError: another run holds it: what was seen is the middle of that one.
+        FactsError: something answered what cannot be understood.
+    """
+    _, facts = both(
+        lambda: refuse_if_running(session), lambda: session.observe(ask_source=ask_source)
+    )
+    return facts
 
 
 def lock_keeper(session: Session) -> Runner:

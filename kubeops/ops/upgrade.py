@@ -10,7 +10,7 @@ from kubeops.model.event import Event, Sink
 from kubeops.model.observed import ClusterFacts, Reach
 from kubeops.model.report import UpgradeReport
 from kubeops.model.run import RunState
-from kubeops.ops.run import refuse_if_running
+from kubeops.ops.run import observe_idle
 from kubeops.ops.run import run as carry_out
 from kubeops.ops.session import Session
 from kubeops.ops.stopwatch import Stopwatch
@@ -30,8 +30,7 @@ def plan(session: Session, *, wish: Wish, choices: Choices) -> Plan:
         LockedError: another run is at work on the cluster.
         FactsError: a host answered something that cannot be understood.
     """
-    refuse_if_running(session)
-    facts = session.observe()
+    facts = observe_idle(session)
     minors = sources_to_ask(ClusterStanding.of(session.desired, facts), wish)
     facts, more = gather_upgrade(session.desired, facts, session.transport, minors=minors)
     more = replace(more, reach=_reach(session, facts, choices))

@@ -137,9 +137,9 @@ class FakeTransport:
             runner.assert_all_used()
 
 
-def writing(path: str) -> Callable[[Command], bool]:
-    """Fits `files.put` of `path`. Scripted stdout: `changed` or `same`."""
-    return _script(files.PUT, path)
+def writing(*paths: str) -> Callable[[Command], bool]:
+    """Fits `files.put` of the files at `paths`. Scripted stdout: `changed` or `same`."""
+    return _script(files.PUT, *paths)
 
 
 def checking(path: str) -> Callable[[Command], bool]:
@@ -152,9 +152,10 @@ def reading(path: str) -> Callable[[Command], bool]:
     return _script(files.READ, path)
 
 
-def _script(name: str, path: str) -> Callable[[Command], bool]:
+def _script(name: str, *paths: str) -> Callable[[Command], bool]:
     def fits(command: Command) -> bool:
-        return command.argv[:2] == ("sh", "-c") and command.argv[3:5] == (name, path)
+        argv = command.argv
+        return argv[:2] == ("sh", "-c") and argv[3] == name and files.paths(argv) == paths
 
-    fits.__doc__ = f"{name} {path}"
+    fits.__doc__ = f"{name} {' '.join(paths)}"
     return fits

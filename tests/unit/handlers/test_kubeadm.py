@@ -513,8 +513,10 @@ class TestGates:
         learning = etcd_of(bench, "cp1", "cp2")
         assert learning.etcd is not None
         members = tuple(replace(m, learner=m.name == "cp2") for m in learning.etcd.members)
+        alone = etcd_of(bench, "cp1")
         bench.clusters["cp1"] = [
-            etcd_of(bench, "cp1"),
+            alone,
+            alone,
             replace(learning, etcd=replace(learning.etcd, members=members)),
             etcd_of(bench, "cp1", "cp2", healthy=("cp1",)),
             etcd_of(bench, "cp1", "cp2"),
@@ -545,6 +547,7 @@ class TestGates:
         hosts = tuple(replace(host, address="fd00::12") for host in bench.desired.hosts)
         bench.desired = replace(bench.desired, hosts=hosts)
         bench.runner("cp2").on(("kubectl",), status=1)
+        bench.clusters["cp1"] = [etcd_of(bench, "cp1")]
         with pytest.raises(GateError):
             bench.await_gate(JOIN_CONTROL_PLANE.gate(CONTROL_PLANE, bench.context("cp2")))
         assert "--server 'https://[fd00::12]:6443'" in bench.done("cp2")[0]

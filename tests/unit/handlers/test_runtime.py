@@ -16,7 +16,7 @@ from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import runtime_file
 from kubeops.transport import files
 from kubeops.transport.fake import checking, reading, writing
-from tests.unit.handlers.values import Bench, check, put, script
+from tests.unit.handlers.values import Bench, check, put, script, spoken
 
 CONFIG, CRICTL = "/etc/containerd/config.toml", "/etc/crictl.yaml"
 LISTED = """registry.k8s.io/kube-apiserver:v1.35.4
@@ -42,16 +42,15 @@ APT = (
 def host_with(bench: Bench, *, same: bool) -> None:
     host = bench.runner("w1")
     host.on(script(_KUBEADM_OF), stdout=LISTED)
-    host.on(writing(CRICTL), stdout="changed")
     host.on(checking(CONFIG), stdout="same" if same else "differs")
-    host.on(writing(CONFIG), stdout="changed")
+    host.on(writing(CRICTL, CONFIG), stdout="changed\nsame" if same else "changed\nchanged")
     host.on(("systemctl", "stop"))
     host.on(script(_START))
     host.on(("env",))
 
 
-def written(bench: Bench, path: str) -> str:
-    (one,) = (c for c in bench.runner("w1").commands if put(path).split() == list(c.argv[3:5]))
+def written(bench: Bench) -> str:
+    (one,) = (c for c in bench.runner("w1").commands if spoken(c) == put(CRICTL, CONFIG))
     return (one.stdin or b"").decode()
 
 
@@ -64,10 +63,9 @@ def test_containerd_is_stopped_while_its_configuration_changes(bench: Bench) -> 
 
     assert bench.done("w1") == [
         LIST,
-        put(CRICTL),
         check(CONFIG),
         "systemctl stop containerd.service",
-        put(CONFIG),
+        put(CRICTL, CONFIG),
         "start containerd.service",
     ]
 
@@ -112,7 +110,7 @@ def test_the_configuration_is_in_containerds_own_words(
     bench.hosts["w1"] = [replace(bench.prepared("w1"), container_runtime=containerd)]
     host_with(bench, same=False)
     INSTALL_RUNTIME.apply(RUNTIME, bench.context("w1"))
-    text = written(bench, CONFIG)
+    text = written(bench)
     assert version in text.splitlines()
     assert sandbox in text
     assert "SystemdCgroup = true" in text

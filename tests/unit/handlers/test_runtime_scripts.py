@@ -58,13 +58,18 @@ class TestStart:
         assert node.run(_START, "containerd.service").returncode == 5
 
 
-def test_the_routes_are_enabled_by_path_and_restarted_by_name(node: Node) -> None:
-    node.program("systemctl")
+@pytest.mark.parametrize(("outdated", "reload"), [("no", []), ("yes", ["systemctl daemon-reload"])])
+def test_the_routes_are_enabled_by_path_and_restarted_by_name(
+    node: Node, outdated: str, reload: list[str]
+) -> None:
+    node.program("systemctl", f'[ "$1" != show ] || echo {outdated}')
     unit = "/etc/systemd/system/kubeops-pod-routes.service"
     assert node.run(_ROUTE, unit).returncode == 0
     assert node.calls == [
-        f"systemctl enable --quiet {unit}",
+        "systemctl show --property=NeedDaemonReload --value kubeops-pod-routes.service",
+        *reload,
         "systemctl restart kubeops-pod-routes.service",
+        f"systemctl enable --quiet --no-reload {unit}",
     ]
 
 

@@ -14,6 +14,7 @@ from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Package, 
 from kubeops.transport import files
 from kubeops.transport.base import Command
 from kubeops.transport.fake import FakeRunner, FakeTransport
+from kubeops.transport.pool import Shared
 from tests.unit.engine.support import FakeClock
 from tests.unit.plan.values import cluster, prepared
 
@@ -71,6 +72,7 @@ class Bench:
             remember=self.remembered.__setitem__,
             recall=self.remembered.get,
             clock=self.clock,
+            shared=Shared(),
         )
 
     def prepared(self, host: str) -> HostFacts:
@@ -131,7 +133,7 @@ def spoken(command: Command) -> str:
     """The command on one line; constant scripts by the names they have here."""
     argv = command.argv
     if argv[:2] == ("sh", "-c"):
-        return shlex.join(argv[3:5])
+        return shlex.join((argv[3], *files.paths(argv)))
     if argv[:2] == ("sh", "-euc"):
         return shlex.join((SCRIPTS[argv[2]], *argv[4:]))
     return shlex.join(argv)
@@ -147,9 +149,9 @@ def script(text: str) -> Callable[[Command], bool]:
     return fits
 
 
-def put(path: str) -> str:
-    """What `spoken` says of a file that is written."""
-    return f"{files.PUT} {path}"
+def put(*paths: str) -> str:
+    """What `spoken` says of files that are written."""
+    return " ".join((files.PUT, *paths))
 
 
 def check(path: str) -> str:

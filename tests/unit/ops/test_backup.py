@@ -70,7 +70,7 @@ Make = Callable[..., World]
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    monkeypatch.setattr(Session, "observe", lambda _self: None)
+    monkeypatch.setattr(Session, "observe", lambda _self, **_options: None)
     (tmp_path / "metrics").mkdir()
 
     def make(**policy: Any) -> World:

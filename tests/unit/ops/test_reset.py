@@ -29,7 +29,7 @@ def test_the_plan_is_of_the_hosts_that_were_named(
     assert isinstance(session.transport, FakeTransport)
     session.transport.runner("cp1").on(lock("show"), status=3)
     facts = observed(session.desired, members=ALL)
-    monkeypatch.setattr(Session, "observe", lambda _session: facts)
+    monkeypatch.setattr(Session, "observe", lambda _session, **_options: facts)
 
     plan = reset.plan(session, accepted=("api",), limit=limit)
 

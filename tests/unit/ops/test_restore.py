@@ -33,7 +33,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     assert isinstance(found.transport, FakeTransport)
     found.transport.runner("cp1").on(lock("show"), status=3)
     facts = whole(found.desired)
-    monkeypatch.setattr(Session, "observe", lambda _session: facts)
+    monkeypatch.setattr(Session, "observe", lambda _session, **_options: facts)
     monkeypatch.setattr(restore, "gather_restore", lambda desired, *_: more(desired))
     return found
 

@@ -52,7 +52,7 @@ def planned(
         knocked.append(hosts)
         return (BLOCKED,)
 
-    monkeypatch.setattr(Session, "observe", lambda _session: facts)
+    monkeypatch.setattr(Session, "observe", lambda _session, **_options: facts)
     monkeypatch.setattr(upgrade, "gather_upgrade", gather)
     monkeypatch.setattr(upgrade, "gather_reach", reach)
     return upgrade.plan(session, wish=Wish.parse("1.36"), choices=choices), knocked

@@ -57,6 +57,27 @@ def test_writes_once(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a b'c"]
 
 
+def test_writes_several_at_once(tmp_path: Path) -> None:
+    contents = (b"one\n", b"", b"\x00three" * 100_000, b"four")
+    wanted = [file(tmp_path / str(number), content) for number, content in enumerate(contents)]
+    Path(wanted[2].path).write_bytes(b"old")
+    assert files.put(LocalRunner(), *wanted)
+    assert [Path(one.path).read_bytes() for one in wanted] == list(contents)
+    assert not files.put(LocalRunner(), *wanted)
+    Path(wanted[1].path).unlink()
+    assert files.put(LocalRunner(), *wanted)
+    assert [Path(one.path).read_bytes() for one in wanted] == list(contents)
+
+
+def test_what_comes_after_a_failure_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    wanted = [file(tmp_path / name) for name in "abc"]
+    with pytest.raises(CommandError, match=r"kubeops-put .*/a .*/b .*/c") as caught:
+        files.put(LocalRunner(), *wanted)
+    assert caught.value.output == f"changed\n\n{tmp_path}/b is a directory\n"
+    assert sorted(names(tmp_path)) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

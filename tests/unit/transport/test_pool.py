@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from kubeops.transport.pool import each
+from kubeops.transport.pool import Shared, both, each
 
 
 def test_keeps_the_order_and_the_exceptions() -> None:
@@ -65,3 +65,64 @@ def test_an_interruption_starts_nothing_more_and_waits_for_what_runs(
     with pytest.raises(KeyboardInterrupt):
         each(range(5), work, at_once=1)
     assert started == finished == [0]
+
+
+def test_both_at_the_same_time() -> None:
+    met = threading.Barrier(2)
+
+    def meet(answer: object) -> object:
+        met.wait(30)
+        return answer
+
+    assert both(lambda: meet(1), lambda: meet("two")) == (1, "two")
+
+
+def test_both_are_waited_for_and_the_first_one_counts() -> None:
+    ended = threading.Event()
+
+    def fail(text: str) -> None:
+        ended.set()
+        raise ValueError(text)
+
+    with pytest.raises(ValueError, match="one"):
+        both(lambda: fail("one"), lambda: fail("other"))
+    with pytest.raises(ValueError, match="other"):
+        both(lambda: ended.wait(30), lambda: fail("other"))
+
+
+class TestShared:
+    def test_a_question_that_is_under_way_is_not_put_again(self) -> None:
+        shared, put, asked = Shared(), [], threading.Event()
+
+        def slow() -> int:
+            put.append("slow")
+            asked.set()
+            release.wait(30)
+            return 7
+
+        release = threading.Event()
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(shared.ask("k", slow))) for _ in range(5)
+        ]
+        threads[0].start()
+        assert asked.wait(30)
+        for thread in threads[1:]:
+            thread.start()
+        assert shared.ask("other", lambda: 8) == 8
+        release.set()
+        for thread in threads:
+            thread.join(30)
+        assert answers == [7] * 5
+        assert len(put) < 5
+
+    def test_one_that_was_answered_is_put_anew(self) -> None:
+        shared = Shared()
+        answers = iter((1, 2))
+        assert [shared.ask("k", lambda: next(answers)) for _ in range(2)] == [1, 2]
+
+    def test_what_it_raises_is_raised(self) -> None:
+        shared = Shared()
+        with pytest.raises(ZeroDivisionError):
+            shared.ask("k", lambda: 1 / 0)
+        assert shared.ask("k", lambda: 2) == 2
