@@ -42,7 +42,7 @@ GOAL, GOAL_MEMORY = 0.8, 150
 CAT, CAT_FILE = "ssh cat >/dev/null", "ssh cat >FILE"
 PLAIN, PUBLIC_KEY, PASSPHRASE = "plain", "to a public key", "with a passphrase"
 _HOST = "cp1"
-_PAUSE = 6.0
+_PAUSE = 6
 _DATABASE = "/var/lib/etcd/member/snap/db"
 _SAVING = "etcd's member to the host's disk"
 _RECEIVING = "on its way here"
@@ -168,7 +168,7 @@ class Bench:
     def cat(self, target: Path) -> float:
         """Return the seconds in which the database arrives in `target`, without the login's."""
         with self.polling():
-            time.sleep(_PAUSE)
+            self.on_host(f"sleep {_PAUSE}")
             login = self._timed("true", Path(os.devnull))
             return self._timed(f"sudo -n cat {_DATABASE}", target) - login
 

@@ -2,8 +2,10 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def render(name: str, /, **values: object) -> str:
@@ -17,7 +19,10 @@ def render(name: str, /, **values: object) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # Here, because most verbs write no file, and all of them would wait for it to be loaded.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
     package = Path(__file__).parent
     places = (package / "templates", package.parent / "templates")  # installed; in a checkout
     environment = Environment(

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kubeops.backups.crypto import pump
-from kubeops.backups.store import Store
+from kubeops.backups.store import Store, pump
 from kubeops.errors import UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import MANIFEST, NAME, Bundle, parse_bundle
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyrage
 
 from kubeops.backups import passphrase
-from kubeops.backups.store import Sink, Source
+from kubeops.backups.store import Sink, Source, pump
 from kubeops.errors import UntrustedSnapshotError, UsageError
 from kubeops.model.bundle import Sealing
 from kubeops.model.desired import BackupPolicy
@@ -138,12 +138,6 @@ def check_recipient(text: str) -> None:
         _recipient(text)
     except UsageError as error:
         raise ValueError(error.message) from error
-
-
-def pump(source: Source, sink: Sink) -> None:
-    """Write all of `source` to `sink`."""
-    while piece := source.read(1 << 16):
-        sink.write(piece)
 
 
 class _BrokenError(Exception):

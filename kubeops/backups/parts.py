@@ -13,8 +13,8 @@ from typing import IO, BinaryIO, cast
 import zstandard
 
 from kubeops.backups import catalog
-from kubeops.backups.crypto import Keys, Opener, Sealer, opener, pump
-from kubeops.backups.store import Sink, Source, Store
+from kubeops.backups.crypto import Keys, Opener, Sealer, opener
+from kubeops.backups.store import Sink, Source, Store, pump
 from kubeops.errors import StoreError, UntrustedSnapshotError
 from kubeops.model.bundle import Bundle, Part
 

@@ -64,3 +64,9 @@ class Store(Protocol):
     def free(self) -> int | None:
         """Return how many bytes fit in; None when the store has no such limit."""
         ...
+
+
+def pump(source: Source, sink: Sink) -> None:
+    """Write all of `source` to `sink`."""
+    while piece := source.read(1 << 16):
+        sink.write(piece)
