@@ -34,7 +34,8 @@ FLANNEL_PODS = "10.244.0.0/16"
 
 def _files(action: ConfigureBridge, context: StepContext) -> tuple[File, File] | str:
     """The node's files; a text names the nodes that have no pod subnet or no address yet."""
-    found = nodes(context, via=action.via)
+    # A pod subnet is given for good, so it does not matter who asked, nor that it was a moment ago.
+    found = context.shared.ask(("nodes", action.via), lambda: nodes(context, via=action.via))
     waiting = [node.name for node in found if not (node.pod_cidr and node.addresses)]
     subnet, routes = pod_routes(action.node, found)
     if waiting or not subnet:

@@ -120,14 +120,15 @@ def control_plane_facts(context: StepContext, *, via: str) -> ClusterFacts:
 
 
 def nodes(context: StepContext, *, via: str) -> tuple[NodeFacts, ...]:
-    """Read the Node objects on the control plane `via`; once for all who ask at the same time.
+    """Read the Node objects, now, on the control plane `via`: one question, one answer.
 
     Raises:
         CommandError: the API does not answer; the error has kubectl's words.
         FactsError: the answer cannot be understood.
     """
-    command = kubectl("--request-timeout=10s", "get", "nodes", "-o", "json")
-    answer = context.shared.ask((via, command), lambda: context.transport.runner(via).run(command))
+    answer = context.transport.runner(via).run(
+        kubectl("--request-timeout=10s", "get", "nodes", "-o", "json")
+    )
     text = answer.must().stdout
     try:
         return parse_nodes(text)
