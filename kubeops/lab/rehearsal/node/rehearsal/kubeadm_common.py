@@ -66,14 +66,20 @@ def retry(action: Callable[[], T], *, timeout: float, what: str = "") -> T:
         KubeadmError: it still fails after `timeout` seconds; `what` and the last failure are its
         text.
     """
-    deadline = time.monotonic() + timeout
-    while True:
+    done: list[T] = []
+    failure: Exception | None = None
+
+    def attempt() -> bool:
+        nonlocal failure
         try:
-            return action()
+            done.append(action())
         except (ApiError, UnreachableError) as error:
-            if time.monotonic() >= deadline:
-                raise KubeadmError(f"{what}: {error}" if what else str(error)) from error
-            time.sleep(0.2)
+            failure = error
+        return bool(done)
+
+    if not files.wait(attempt, timeout=timeout, interval=0.2):
+        raise KubeadmError(f"{what}: {failure}" if what else str(failure)) from failure
+    return done[0]
 
 
 def systemctl(*arguments: str) -> int:

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,30 +71,36 @@ def discover(
 
 def _signed(client: Client, identifier: str, secret: str, *, timeout: float) -> str:
     """Return cluster-info's kubeconfig once it carries the token's signature."""
-    deadline = time.monotonic() + timeout
+    signed: list[str] = []
     problem = ""
-    while True:
+
+    def look() -> bool:
+        nonlocal problem
         try:
             found = client.get("configmaps", "cluster-info", namespace="kube-public")
-            data: dict[str, Any] = found.get("data", {})
-            signature = data.get(f"jws-kubeconfig-{identifier}")
-            if signature is not None:
-                if hmac.compare_digest(signature, sign(data["kubeconfig"], identifier, secret)):
-                    return str(data["kubeconfig"])
-                raise KubeadmError(
-                    f"{PHASE}: {IDENTITY}: failed to verify JWS signature of received "
-                    "cluster info object, can't "
-                    "trust this API Server"
-                )
+        except (ApiError, UnreachableError) as error:
+            problem = f"failed to request the cluster-info ConfigMap: {error}"
+            return False
+        data: dict[str, Any] = found.get("data", {})
+        signature = data.get(f"jws-kubeconfig-{identifier}")
+        if signature is None:
             problem = (
                 "could not find a JWS signature in the cluster-info ConfigMap for token ID "
                 f'"{identifier}"'
             )
-        except (ApiError, UnreachableError) as error:
-            problem = f"failed to request the cluster-info ConfigMap: {error}"
-        if time.monotonic() >= deadline:
-            raise KubeadmError(f"{PHASE}: {IDENTITY}: {problem}")
-        time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+            return False
+        if not hmac.compare_digest(signature, sign(data["kubeconfig"], identifier, secret)):
+            raise KubeadmError(
+                f"{PHASE}: {IDENTITY}: failed to verify JWS signature of received "
+                "cluster info object, can't "
+                "trust this API Server"
+            )
+        signed.append(str(data["kubeconfig"]))
+        return True
+
+    if not files.wait(look, timeout=timeout, interval=POLL_SECONDS):
+        raise KubeadmError(f"{PHASE}: {IDENTITY}: {problem}")
+    return signed[0]
 
 
 def sign(content: str, identifier: str, secret: str) -> str:
