@@ -4,25 +4,22 @@ from functools import partial
 
 from kubeops.facts import parse_etcd, parse_kube
 from kubeops.facts.reader import Reader
-from kubeops.model.observed import ApiFacts, EtcdFacts, StaticPod
+from kubeops.model.observed import ApiFacts, ApiObjects, EtcdFacts
 
 _API = ("version", "objects", "named")
 
 
-def etcd_arguments(etcd: StaticPod) -> tuple[str, str, str, str]:
-    """Return endpoint, CA, certificate and key with which the member can be asked on its host.
-
-    They come from the flags of its manifest: nothing about them is assumed.
+def api_objects(read: Reader) -> ApiObjects | str:
+    """Return the objects that tell whether the cluster works, or why the API could not be asked.
 
     Raises:
-        LookupError: a flag is missing.
+        FactsError: the answer cannot be understood.
     """
-    flags = etcd.flags
-    return (
-        flags["listen-client-urls"].split(",")[0],
-        flags["trusted-ca-file"],
-        flags["cert-file"],
-        flags["key-file"],
+    if not read.ok("objects"):
+        return _complaint(read, "objects")
+    return ApiObjects(
+        nodes=read.need("objects", parse_kube.parse_nodes),
+        system=read.need("objects", parse_kube.parse_workloads),
     )
 
 

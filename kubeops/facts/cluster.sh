@@ -1,10 +1,11 @@
 # Asks the API and etcd from a control plane; changes nothing and writes no file.
 #
-# POSIX sh, read from stdin by `sh -s -- NODE both|etcd [ENDPOINT CACERT CERT KEY]`; with `etcd` the
-# API is not asked, without the last four etcd is not. framing.sh is put in front. All questions are asked at the same time; what a
-# program says on stderr is in the section `<name>.err`.
+# POSIX sh, read from stdin by `sh -s -- NODE all|objects|etcd`: of the API `objects` asks only for
+# those that tell whether the cluster works, `etcd` for nothing. framing.sh is put in front. All
+# questions are asked at the same time; what a program says on stderr is in the section `<name>.err`.
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
+manifest=/etc/kubernetes/manifests/etcd.yaml
 
 ask() { # NAME COMMAND...
     name=$1
@@ -55,15 +56,32 @@ together() { # FUNCTION...: all at the same time, their output one after the oth
     }
 }
 
+member_flags() { # the etcd member's own: nothing about it is assumed
+    endpoint='' cacert='' cert='' key=''
+    while read -r dash flag; do
+        case $dash$flag in
+        ---listen-client-urls=*) endpoint=${flag#*=} endpoint=${endpoint%%,*} ;;
+        ---trusted-ca-file=*) cacert=${flag#*=} ;;
+        ---cert-file=*) cert=${flag#*=} ;;
+        ---key-file=*) key=${flag#*=} ;;
+        esac
+    done <"$manifest"
+}
+
 etcd_container() {
     has etcdctl || ! has crictl || crictl ps -q --name '^etcd$' 2>/dev/null | head -n 1
 }
 
 main() {
-    node=$1 whom=$2 endpoint=${3-} cacert=${4-} cert=${5-} key=${6-}
+    node=$1
+    case $2 in
+    all) set -- version objects named ;;
+    objects) set -- objects ;;
+    etcd) set -- ;;
+    esac
     announce
-    [ "$whom" = etcd ] && set -- || set -- version objects named
-    if [ -n "$endpoint" ]; then
+    if [ -e "$manifest" ]; then
+        member_flags
         container=$(etcd_container)
         set -- members health status alarms "$@"
     fi

@@ -7,28 +7,25 @@ error.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from kubeops.errors import CommandError, FactsError, TransportError, UnknownOutcomeError
-from kubeops.facts.cluster import api_facts, etcd_arguments, etcd_facts
+from kubeops.errors import CommandError, TransportError, UnknownOutcomeError
+from kubeops.facts.cluster import api_facts, api_objects, etcd_facts
 from kubeops.facts.host import host_facts
-from kubeops.facts.parse_kube import parse_static_pod
-from kubeops.facts.probe import cluster_probe, host_probe, split
+from kubeops.facts.probe import About, cluster_probe, host_probe, split
 from kubeops.facts.reader import Reader
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import (
     ApiFacts,
+    ApiObjects,
     ClusterFacts,
     EtcdFacts,
     HostFacts,
-    StaticPod,
     Unreachable,
 )
 from kubeops.transport.base import Transport
-from kubeops.transport.files import read
 from kubeops.transport.pool import each
 
 AT_ONCE = 32
 _ADMIN = "/etc/kubernetes/admin.conf"
-ETCD_MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
 
 Now = Callable[[], datetime]
 
@@ -62,7 +59,7 @@ def gather_cluster(
     api: ApiFacts | str = "no control plane that was read has " + _ADMIN
     etcd: EtcdFacts | str = "no control plane that was read runs etcd"
     for facts in members:
-        found_api, found_etcd = ask(facts, transport)
+        found_api, found_etcd = _ask(facts.host, transport)
         api = found_api if isinstance(api, str) else api
         etcd = found_etcd if isinstance(etcd, str) else etcd
         if isinstance(api, ApiFacts) and isinstance(etcd, EtcdFacts):
@@ -86,7 +83,7 @@ def gather_from(name: str, transport: Transport, *, now: Now) -> ClusterFacts:
             api_error=facts.reason,
             etcd_error=facts.reason,
         )
-    api, etcd = ask(facts, transport)
+    api, etcd = _ask(name, transport)
     return _cluster(at, {name: facts}, {}, api, etcd)
 
 
@@ -96,12 +93,22 @@ def gather_answers(name: str, transport: Transport, *, now: Now) -> ClusterFacts
     Raises:
         FactsError: one answered something that cannot be understood.
     """
-    at = now()
-    try:
-        found = _answers(name, _etcd_manifest(name, transport), transport)
-    except (TransportError, UnknownOutcomeError, CommandError) as error:
-        return _cluster(at, {}, {}, error.message, error.message)
-    return _cluster(at, {}, {}, api_facts(found), etcd_facts(found))
+    return _cluster(now(), {}, {}, *_ask(name, transport))
+
+
+def gather_objects(name: str, transport: Transport) -> tuple[ApiObjects | str, EtcdFacts | str]:
+    """Observe what tells whether the cluster works, as control plane `name` sees it.
+
+    Returns:
+        The API's objects and etcd; a text says why one did not answer.
+
+    Raises:
+        FactsError: one answered something that cannot be understood.
+    """
+    found = _answers(name, "objects", transport)
+    if isinstance(found, str):
+        return found, found
+    return api_objects(found), etcd_facts(found)
 
 
 def gather_etcd(name: str, transport: Transport) -> EtcdFacts | str:
@@ -110,11 +117,8 @@ def gather_etcd(name: str, transport: Transport) -> EtcdFacts | str:
     Raises:
         FactsError: it answered something that cannot be understood.
     """
-    try:
-        found = _answers(name, _etcd_manifest(name, transport), transport, api=False)
-    except (TransportError, UnknownOutcomeError, CommandError) as error:
-        return error.message
-    return etcd_facts(found)
+    found = _answers(name, "etcd", transport)
+    return found if isinstance(found, str) else etcd_facts(found)
 
 
 def gather_hosts(
@@ -197,39 +201,22 @@ def _parted(
     return hosts, unreachable
 
 
-def ask(facts: HostFacts, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
-    """Ask API and etcd on the control plane of `facts`; a text says why one did not answer.
+def _ask(name: str, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
+    """Ask API and etcd on control plane `name`; a text says why one did not answer.
 
     Raises:
         FactsError: one answered something that cannot be understood.
     """
-    try:
-        found = _answers(facts.host, facts.static_pods.get("etcd"), transport)
-    except (TransportError, UnknownOutcomeError, CommandError) as error:
-        return error.message, error.message
+    found = _answers(name, "all", transport)
+    if isinstance(found, str):
+        return found, found
     return api_facts(found), etcd_facts(found)
 
 
-def _answers(
-    name: str, etcd: StaticPod | None, transport: Transport, *, api: bool = True
-) -> Reader:
-    """Ask on control plane `name`, whose etcd member has the manifest `etcd`."""
+def _answers(name: str, about: About, transport: Transport) -> Reader | str:
+    """Ask on control plane `name`; a text says why nothing can be asked there."""
     try:
-        arguments = etcd_arguments(etcd) if etcd else None
-    except LookupError as error:
-        raise FactsError(
-            host=name, section="the etcd manifest", reason=f"it has no flag {error}"
-        ) from error
-    result = transport.runner(name).run(cluster_probe(name, etcd=arguments, api=api)).must()
+        result = transport.runner(name).run(cluster_probe(name, about)).must()
+    except (TransportError, UnknownOutcomeError, CommandError) as error:
+        return error.message
     return Reader(host=name, sections=split(result.stdout, host=name))
-
-
-def _etcd_manifest(name: str, transport: Transport) -> StaticPod | None:
-    """Return the manifest of the etcd member on `name`; None when it runs none."""
-    content = read(transport.runner(name), ETCD_MANIFEST)
-    if content is None:
-        return None
-    try:
-        return parse_static_pod(content.decode())
-    except (ValueError, LookupError, TypeError) as error:
-        raise FactsError(host=name, section=ETCD_MANIFEST, reason=str(error)) from error

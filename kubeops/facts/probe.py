@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 from kubeops.errors import FactsError
 from kubeops.transport.base import Command
@@ -40,6 +41,7 @@ class Section:
 
 
 Sections = Mapping[str, Section]
+About = Literal["all", "objects", "etcd"]
 
 
 def host_probe(repository_url: str = "") -> Command:
@@ -51,19 +53,14 @@ def host_probe(repository_url: str = "") -> Command:
     )
 
 
-def cluster_probe(
-    node: str, *, etcd: tuple[str, str, str, str] | None, api: bool = True
-) -> Command:
+def cluster_probe(node: str, about: About) -> Command:
     """Return the command that asks the API and etcd on control plane `node`.
 
-    Args:
-        node: the node's name.
-        etcd: endpoint, CA, certificate and key of its etcd member (paths on the host); None when it
-            runs none.
-        api: whether to ask the API at all.
+    etcd is asked with the flags of the node's own member, where it runs one. Of the API `objects`
+    asks only for those that tell whether the cluster works, `etcd` for nothing.
     """
     return Command(
-        argv=("sh", "-s", "--", node, "both" if api else "etcd", *(etcd or ())),
+        argv=("sh", "-s", "--", node, about),
         stdin=script("cluster.sh"),
         timeout=CLUSTER_TIMEOUT,
     )

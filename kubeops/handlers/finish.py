@@ -3,11 +3,11 @@
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.handlers.kube import kube
-from kubeops.handlers.observe import cluster_facts, host_facts
+from kubeops.handlers.observe import host_facts, working_objects
 from kubeops.handlers.runtime import configured_images
 from kubeops.handlers.tools import shell
 from kubeops.inventory import rewrite_kubernetes
-from kubeops.model.observed import ApiFacts
+from kubeops.model.observed import ApiObjects
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import FinishUpgrade, PruneUpgradeBackups, RewriteInventory
 from kubeops.plan.convergence import not_yet
@@ -36,10 +36,10 @@ def _finish_gate(action: FinishUpgrade, context: StepContext) -> Gate:
     listed = _configured_images(context)
 
     def look() -> Reading:
-        facts = cluster_facts(context, via=context.host)
-        missing = not_yet(facts, nodes=action.nodes, control_planes=action.control_planes)
-        if facts.api is not None:
-            missing = (*missing, *_behind(facts.api, wanted, listed, action.nodes))
+        api, etcd = working_objects(context, via=context.host)
+        missing = not_yet(api, etcd, nodes=action.nodes, control_planes=action.control_planes)
+        if not isinstance(api, str):
+            missing = (*missing, *_behind(api, wanted, listed, action.nodes))
         return Reading(ok=not missing, text="; ".join(missing) or "everything is there")
 
     return Gate(name="the whole cluster", look=look, timeout=FINISH_TIMEOUT)
@@ -63,7 +63,7 @@ def _configured_images(context: StepContext) -> tuple[str, ...]:
 
 
 def _behind(
-    api: ApiFacts, wanted: KubeVersion, listed: tuple[str, ...], nodes: tuple[str, ...]
+    api: ApiObjects, wanted: KubeVersion, listed: tuple[str, ...], nodes: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return what is not at the version yet: nodes, and the addons' images."""
     return (

@@ -2,11 +2,11 @@
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading
-from kubeops.handlers.observe import cluster_facts, nodes
+from kubeops.handlers.observe import nodes, working_objects
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
 from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode
-from kubeops.plan.convergence import leaving_out, not_yet
+from kubeops.plan.convergence import not_yet
 
 CLUSTER_TIMEOUT = 600
 
@@ -52,9 +52,10 @@ def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
 
     def look() -> Reading:
         missing = not_yet(
-            leaving_out(cluster_facts(context, via=context.host), left_out),
+            *working_objects(context, via=context.host),
             nodes=action.nodes,
             control_planes=action.control_planes,
+            left_out=left_out,
         )
         return Reading(ok=not missing, text="; ".join(missing) or "everything is there")
 

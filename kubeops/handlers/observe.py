@@ -5,10 +5,23 @@ from dataclasses import dataclass, replace
 from kubeops.engine.context import NEEDED, Check, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import FactsError, StepError, TransportError
-from kubeops.facts.gather import gather_answers, gather_etcd, gather_from, gather_host
+from kubeops.facts.gather import (
+    gather_answers,
+    gather_etcd,
+    gather_from,
+    gather_host,
+    gather_objects,
+)
 from kubeops.facts.parse_kube import parse_nodes
 from kubeops.handlers.tools import kubectl, shell
-from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, NodeFacts, Unreachable
+from kubeops.model.observed import (
+    ApiObjects,
+    ClusterFacts,
+    EtcdFacts,
+    HostFacts,
+    NodeFacts,
+    Unreachable,
+)
 
 IDLE_TIMEOUT = 900
 
@@ -112,6 +125,11 @@ def via_control_plane(context: StepContext) -> StepContext:
 def cluster_facts(context: StepContext, *, via: str) -> ClusterFacts:
     """Read API and etcd, now, as the control plane `via` sees them; no host is read."""
     return gather_answers(via, context.transport, now=context.clock.now)
+
+
+def working_objects(context: StepContext, *, via: str) -> tuple[ApiObjects | str, EtcdFacts | str]:
+    """Read what tells whether the cluster works, now, as `via` sees it; a text says why not."""
+    return gather_objects(via, context.transport)
 
 
 def control_plane_facts(context: StepContext, *, via: str) -> ClusterFacts:

@@ -6,9 +6,9 @@ where the registry lacks it, with an error that does not name the cause. So kube
 
 from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
-from kubeops.facts.parse_packages import parse_containerd, parse_sandbox_image
+from kubeops.facts.parse_packages import parse_containerd, parse_sandbox_image, upstream
 from kubeops.handlers.observe import compares_itself
-from kubeops.handlers.packages import install, run_apt
+from kubeops.handlers.packages import install, installed, run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import CONTAINERD_CONFIG, crictl_file, runtime_file
@@ -113,27 +113,32 @@ def containerd_version(context: StepContext) -> str | None:
     return parse_containerd(told.stdout) if told.ok else None
 
 
+def _packaged_version(context: StepContext) -> str:
+    """Return the version of the containerd that was just installed."""
+    package = installed(("containerd",), context).get("containerd")
+    if package is None:
+        raise StepError(
+            f"{context.host}: apt-get ended well and has not installed containerd",
+            hint="On the host: apt-cache policy containerd",
+        )
+    return upstream(package.version)
+
+
 def _install_runtime(action: InstallRuntime, context: StepContext) -> None:
-    version = containerd_version(context)
-    is_new = version is None
-    if is_new:
+    found = containerd_version(context)
+    if found is None:
         context.progress("apt-get install containerd")
         run_apt(apt_get("update"), context)
         package = (
             f"containerd={action.runtime_version}*" if action.runtime_version else "containerd"
         )
         install("--no-install-recommends", package, context=context)
-        version = containerd_version(context)
-    if version is None:
-        raise StepError(
-            f"{context.host}: containerd is installed but does not tell its version",
-            hint="On the host: containerd --version",
-        )
+    version = found or _packaged_version(context)
     sandbox = _sandbox_listed(
         version=action.version, repository=action.image_repository, context=context
     )
     configuration = runtime_file(containerd=version, sandbox_image=sandbox)
-    if is_new or not check(context.runner, configuration):
+    if found is None or not check(context.runner, configuration):
         # Stopped, not restarted afterwards: a run that ends in between leaves a unit that is seen
         # to be stopped, where a running one would be taken for one that has read the new file.
         context.run(systemctl("stop", UNIT))

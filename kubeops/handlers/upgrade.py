@@ -22,7 +22,13 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
 from kubeops.handlers.kube import kube
-from kubeops.handlers.observe import api_trouble, cluster_facts, host_facts, settled
+from kubeops.handlers.observe import (
+    api_trouble,
+    cluster_facts,
+    etcd_facts,
+    host_facts,
+    settled,
+)
 from kubeops.handlers.pods import pods_not_yet
 from kubeops.handlers.tools import shell
 from kubeops.model.version import KubeVersion
@@ -30,6 +36,7 @@ from kubeops.plan.actions import CheckUpgrade, UpgradeApply, UpgradeNode
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.standing import control_plane_version
 from kubeops.transport.base import Command
+from kubeops.transport.pool import both
 
 PLAN_TIMEOUT = 180
 UPGRADE_TIMEOUT = 3600
@@ -209,15 +216,14 @@ def _upgraded_gate(action: UpgradeApply | UpgradeNode, context: StepContext) -> 
 
 def _control_plane(version: KubeVersion | None, context: StepContext) -> Reading:
     """Look at the host's API server, etcd's members and the static pods, at `version` if given."""
-    trouble = api_trouble(context)
+    trouble, etcd = both(
+        lambda: api_trouble(context), lambda: etcd_facts(context, via=context.host)
+    )
     if trouble:
         return Reading(ok=False, text=trouble)
-    facts = cluster_facts(context, via=context.host)
-    if facts.etcd is None:
-        return Reading(ok=False, text=f"etcd does not answer: {facts.etcd_error}")
     names = {host.name for host in context.desired.control_planes}
-    expected = tuple(member.name for member in facts.etcd.members if member.name in names)
-    missing = list(members_not_yet(facts.etcd, expected))
+    expected = tuple(member.name for member in etcd.members if member.name in names)
+    missing = list(members_not_yet(etcd, expected))
     if context.host not in expected:
         missing.append(f"etcd has no member {context.host}")
     missing += pods_not_yet(context.host, context, control_plane=version)

@@ -233,15 +233,21 @@ class WorkloadFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiFacts:
+class ApiObjects:
+    """The objects that tell whether a cluster works: nodes, and the workloads of kube-system."""
+
+    nodes: tuple[NodeFacts, ...]
+    system: tuple[WorkloadFacts, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiFacts(ApiObjects):
     """The cluster as its API tells, asked from the control plane `asked`."""
 
     asked: str
     server: KubeVersion
     uid: str
     """UID of the kube-system namespace: the cluster's identity."""
-    nodes: tuple[NodeFacts, ...]
-    system: tuple[WorkloadFacts, ...]
     endpoint: str
     """controlPlaneEndpoint of kubeadm-config; empty when there is none."""
     kubernetes: KubeVersion | None = None

@@ -4,29 +4,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubeops.model.desired import Host
-from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts
+from kubeops.model.observed import ApiObjects, ClusterFacts, EtcdFacts
 
 _SYSTEM = frozenset({"coredns", "kube-proxy"})
 
 
 def not_yet(
-    facts: ClusterFacts, *, nodes: tuple[str, ...], control_planes: tuple[str, ...]
+    api: ApiObjects | str,
+    etcd: EtcdFacts | str,
+    *,
+    nodes: tuple[str, ...],
+    control_planes: tuple[str, ...],
+    left_out: Sequence[Host] = (),
 ) -> tuple[str, ...]:
     """Return what is missing from a whole cluster, one line each; empty when it is whole.
 
     Args:
-        facts: what was observed just now.
+        api: what was observed just now; a text says why the API did not answer.
+        etcd: the same of etcd.
         nodes: the nodes that must be Ready.
         control_planes: the nodes that must have a healthy, voting etcd member, and nobody else.
+        left_out: control planes that may have a member or none.
     """
-    if facts.api is None:
-        return (f"the API does not answer: {facts.api_error or 'no control plane was asked'}",)
-    if facts.etcd is None:
-        return (f"etcd does not answer: {facts.etcd_error or 'no control plane was asked'}",)
+    if isinstance(api, str):
+        return (f"the API does not answer: {api or 'no control plane was asked'}",)
+    if isinstance(etcd, str):
+        return (f"etcd does not answer: {etcd or 'no control plane was asked'}",)
     return (
-        *_nodes(facts.api, nodes),
-        *_system(facts.api),
-        *members_not_yet(facts.etcd, control_planes),
+        *_nodes(api, nodes),
+        *_system(api),
+        *members_not_yet(without_members(etcd, left_out), control_planes),
     )
 
 
@@ -84,12 +91,7 @@ def without_members(etcd: EtcdFacts, hosts: Sequence[Host]) -> EtcdFacts:
     )
 
 
-def leaving_out(facts: ClusterFacts, hosts: Sequence[Host]) -> ClusterFacts:
-    """Return what was observed, the etcd members of `hosts` left out."""
-    return facts if facts.etcd is None else replace(facts, etcd=without_members(facts.etcd, hosts))
-
-
-def _nodes(api: ApiFacts, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _nodes(api: ApiObjects, wanted: tuple[str, ...]) -> tuple[str, ...]:
     found = {node.name: node for node in api.nodes}
     missing = tuple(f"node {name} is not registered" for name in wanted if name not in found)
     unready = tuple(
@@ -100,14 +102,14 @@ def _nodes(api: ApiFacts, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return missing + unready
 
 
-def _system(api: ApiFacts) -> tuple[str, ...]:
+def _system(api: ApiObjects) -> tuple[str, ...]:
     coredns = next((workload for workload in api.system if workload.name == "coredns"), None)
     if coredns is None:
         return ("CoreDNS is not deployed",)
     return _unready(api)
 
 
-def _unready(api: ApiFacts) -> tuple[str, ...]:
+def _unready(api: ApiObjects) -> tuple[str, ...]:
     return tuple(
         f"{workload.name} has {workload.ready} of {workload.wanted} pods ready"
         for workload in api.system

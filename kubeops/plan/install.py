@@ -26,7 +26,7 @@ from kubeops.plan.actions import (
     JoinControlPlane,
     JoinWorker,
 )
-from kubeops.plan.convergence import leaving_out, not_yet
+from kubeops.plan.convergence import not_yet
 from kubeops.plan.hosts import host_steps
 from kubeops.plan.model import Finding, Lane, Plan, Step, Wave
 from kubeops.plan.network import ManifestSource, network_lanes
@@ -123,8 +123,14 @@ def plan_install(
     )
     waves = tuple(wave for wave in candidates if wave.lanes)
     last = _await(desired, hosts, membership)
-    seen = leaving_out(facts, [desired.host(name) for name in last.left_out])
-    if waves or not_yet(seen, nodes=last.nodes, control_planes=last.control_planes):
+    missing = not_yet(
+        facts.api or facts.api_error,
+        facts.etcd or facts.etcd_error,
+        nodes=last.nodes,
+        control_planes=last.control_planes,
+        left_out=[desired.host(name) for name in last.left_out],
+    )
+    if waves or missing:
         waves = (*waves, _cluster_wave(last, membership))
     return Plan(
         kind="install",

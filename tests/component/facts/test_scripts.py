@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 
 from kubeops.facts.host import host_facts
-from kubeops.facts.probe import Sections, cluster_probe, host_probe, split
+from kubeops.facts.probe import About, Sections, cluster_probe, host_probe, split
 from kubeops.model.observed import HostFacts
 from kubeops.transport.base import Command
 from kubeops.transport.local import LocalRunner
 
 PATH_LINE = b"PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+MANIFEST_LINE = b"manifest=/etc/kubernetes/manifests/etcd.yaml\n"
+ETCD = {"members", "health", "status", "alarms"}
 BARE = ("sh", "awk", "date", "stat", "uname", "cat", "tr")
 
 
-def run(command: Command, *, shell: str = "sh", path: str = "") -> Sections:
+def run(command: Command, *, shell: str = "sh", path: str = "", manifest: str = "") -> Sections:
     script = command.stdin
     assert script is not None
+    script = script.replace(MANIFEST_LINE, f"manifest={manifest or '/nowhere'}\n".encode())
     if path:
         assert PATH_LINE in script
         script = script.replace(PATH_LINE, f"PATH={path}\n".encode())
@@ -49,6 +52,17 @@ def tools(folder: Path, *names: str) -> str:
 def stub(folder: Path, name: str, script: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
+
+
+def member(folder: Path) -> str:
+    """The manifest of an etcd member, as kubeadm writes it; most of what it holds left out."""
+    file = folder / "etcd.yaml"
+    file.write_text(
+        "spec:\n  containers:\n  - command:\n    - etcd\n    - --cert-file=/cert\n"
+        "    - --key-file=/key\n    - --peer-cert-file=/peer\n    - --trusted-ca-file=/ca\n"
+        "    - --listen-client-urls=https://127.0.0.1:2379,https://10.0.0.11:2379\n"
+    )
+    return str(file)
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
@@ -130,14 +144,14 @@ def test_all_of_the_cluster_is_asked_at_once_and_large_answers_are_whole(tmp_pat
     )
     stub(tmp_path, "etcdctl", 'echo "etcdctl $*"; echo trouble >&2; exit 1')
     path = tools(tmp_path, *BARE, "timeout", "head")
-    etcd = ("https://127.0.0.1:2379", "/ca", "/cert", "/key")
-    sections = run(cluster_probe("cp1", etcd=etcd), path=path)
+    sections = run(cluster_probe("cp1", "all"), path=path, manifest=member(tmp_path))
     assert sections["objects"].ok
     wanted = "kubectl says: --request-timeout=5s -n kube-system get nodes,deployments,daemonsets"
     assert sections["objects"].text.count(wanted) == 3000
     assert sections["health"].status == 1
     assert "endpoint health --cluster -w json" in sections["health"].text
-    assert "--cacert /ca --cert /cert --key /key" in sections["health"].text
+    flags = "--endpoints https://127.0.0.1:2379 --cacert /ca --cert /cert --key /key"
+    assert flags in sections["health"].text
     assert sections["health.err"].text == "trouble"
 
 
@@ -145,19 +159,36 @@ def test_etcdctl_comes_from_the_container_when_the_host_has_none(tmp_path: Path)
     stub(tmp_path, "kubectl", "echo kubectl $*")
     stub(tmp_path, "crictl", 'case $1 in ps) echo 0a1b ;; *) echo "crictl $*"; esac')
     path = tools(tmp_path, *BARE, "timeout", "head")
-    sections = run(cluster_probe("cp1", etcd=("e", "a", "c", "k")), path=path)
-    assert sections["members"].text.startswith("crictl exec 0a1b etcdctl --endpoints e")
+    sections = run(cluster_probe("cp1", "all"), path=path, manifest=member(tmp_path))
+    wanted = "crictl exec 0a1b etcdctl --endpoints https://127.0.0.1:2379 --cacert /ca"
+    assert sections["members"].text.startswith(wanted)
 
 
 def test_etcdctl_comes_through_the_api_when_there_is_no_crictl(tmp_path: Path) -> None:
     stub(tmp_path, "kubectl", "echo kubectl $*")
     path = tools(tmp_path, *BARE, "timeout", "head")
-    sections = run(cluster_probe("cp1", etcd=("e", "a", "c", "k")), path=path)
+    sections = run(cluster_probe("cp1", "all"), path=path, manifest=member(tmp_path))
     assert "-n kube-system exec etcd-cp1 -- etcdctl" in sections["members"].text
 
 
 def test_etcd_is_left_alone_where_it_does_not_run(tmp_path: Path) -> None:
     stub(tmp_path, "kubectl", "echo kubectl $*")
-    sections = run(cluster_probe("w1", etcd=None), path=tools(tmp_path, *BARE, "timeout", "head"))
+    sections = run(cluster_probe("w1", "all"), path=tools(tmp_path, *BARE, "timeout", "head"))
     assert "members" not in sections
     assert sections["version"].ok
+
+
+@pytest.mark.parametrize(
+    ("about", "asked"),
+    [
+        ("all", {"version", "objects", "named", *ETCD}),
+        ("objects", {"objects", *ETCD}),
+        ("etcd", ETCD),
+    ],
+)
+def test_only_what_is_wanted_is_asked(about: About, asked: set[str], tmp_path: Path) -> None:
+    stub(tmp_path, "kubectl", "echo kubectl $*")
+    stub(tmp_path, "etcdctl", "echo etcdctl $*")
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    sections = run(cluster_probe("cp1", about), path=path, manifest=member(tmp_path))
+    assert {name for name in sections if not name.endswith(".err")} == asked | {"ended"}

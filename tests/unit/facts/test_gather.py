@@ -1,5 +1,6 @@
 """Observing a whole cluster: who is asked what, and what is made of hosts that do not answer."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -9,18 +10,18 @@ import pytest
 
 from kubeops.errors import FactsError, HostKeyError, TransportError, UnknownOutcomeError
 from kubeops.facts.gather import (
-    ETCD_MANIFEST,
     gather_answers,
     gather_cluster,
     gather_etcd,
     gather_from,
     gather_host,
     gather_hosts,
+    gather_objects,
 )
 from kubeops.model.desired import Cluster, Host, Networks, Role
-from kubeops.model.observed import EtcdFacts, HostFacts, Unreachable
+from kubeops.model.observed import ApiObjects, EtcdFacts, HostFacts, Unreachable
 from kubeops.model.version import KubeVersion
-from kubeops.transport.fake import FakeTransport, reading
+from kubeops.transport.fake import FakeTransport
 
 CASES = Path(__file__).parent / "cases"
 URL = "https://mirror.example/v1.35/deb/Packages"
@@ -28,12 +29,6 @@ HOST = ("sh", "-s", "--", URL)
 MEMBER = (CASES / "host/control-plane.txt").read_text()
 FRESH = (CASES / "host/fresh-behind-a-banner.txt").read_text()
 BOUNDARY = "3f1c2a4e-0d5b-4a6f-9c7e-8b1d2e3f4a5b"
-FLAGS = (
-    "https://127.0.0.1:2379",
-    "/etc/kubernetes/pki/etcd/ca.crt",
-    "/etc/kubernetes/pki/etcd/server.crt",
-    "/etc/kubernetes/pki/etcd/server.key",
-)
 NOW = datetime(2026, 11, 21, 0, 7, tzinfo=UTC)
 
 
@@ -59,6 +54,14 @@ def answer(api: str, etcd: str) -> str:
     first = (CASES / f"etcd/{etcd}.txt").read_text().removesuffix(ended)
     second = (CASES / f"api/{api}.txt").read_text().split("\n", 1)[1]
     return first + second
+
+
+def without(output: str, *names: str) -> str:
+    """What a script prints, but for some sections: each is a body, and the line that names it."""
+    first, *rest = re.split(r"(^@@.*\n)", output, flags=re.MULTILINE)[1:]
+    sections = zip(rest[::2], rest[1::2], strict=False)
+    kept = (body + name for body, name in sections if name.split()[-1] not in names)
+    return first + "".join(kept)
 
 
 def clock(*moments: datetime) -> Callable[[], datetime]:
@@ -180,7 +183,7 @@ def test_api_and_etcd_are_asked_on_the_first_control_plane_that_has_joined() -> 
     transport.runners["cp1"].on(HOST, stdout=FRESH)
     transport.runners["cp2"].on(HOST, stdout=MEMBER)
     transport.runners["cp2"].on(
-        ("sh", "-s", "--", "cp2", "both", *FLAGS), stdout=answer("whole", "three-healthy")
+        ("sh", "-s", "--", "cp2", "all"), stdout=answer("whole", "three-healthy")
     )
     transport.runners["cp3"].on(HOST, stdout=MEMBER)
     transport.runners["w1"].on(HOST, stdout=FRESH)
@@ -242,23 +245,10 @@ def test_before_there_is_a_cluster_nobody_is_asked() -> None:
     assert [len(runner.commands) for runner in transport.runners.values()] == [1, 1]
 
 
-def test_an_etcd_manifest_without_certificates_is_a_surprise() -> None:
-    transport = FakeTransport(["cp1"])
-    broken = MEMBER.replace("    - --key-file=/etc/kubernetes/pki/etcd/server.key\n", "")
-    transport.runners["cp1"].on(HOST, stdout=broken)
-
-    with pytest.raises(FactsError, match=r"cp1: the etcd manifest .* it has no flag 'key-file'"):
-        gather_cluster(cluster(), transport, now=still)
-
-
-MANIFEST = (CASES / "static_pod" / "etcd.txt").read_bytes()
-
-
 def test_answers_are_had_without_reading_the_host() -> None:
     transport = FakeTransport(["cp2"])
-    transport.runners["cp2"].on(reading(ETCD_MANIFEST), stdout=MANIFEST)
     transport.runners["cp2"].on(
-        ("sh", "-s", "--", "cp2", "both"), stdout=answer("whole", "three-healthy")
+        ("sh", "-s", "--", "cp2", "all"), stdout=answer("whole", "three-healthy")
     )
     facts = gather_answers("cp2", transport, now=still)
     assert facts.hosts == {}
@@ -267,9 +257,29 @@ def test_answers_are_had_without_reading_the_host() -> None:
     assert len(facts.etcd.members) == 3
 
 
+def test_what_tells_whether_the_cluster_works_is_asked_alone() -> None:
+    transport = FakeTransport(["cp2"])
+    objects = without(answer("whole", "three-healthy"), "version", "named")
+    transport.runners["cp2"].on(("sh", "-s", "--", "cp2", "objects"), stdout=objects)
+    api, etcd = gather_objects("cp2", transport)
+    assert isinstance(api, ApiObjects)
+    assert isinstance(etcd, EtcdFacts)
+    assert [workload.name for workload in api.system] == ["coredns", "kube-proxy"]
+    assert len(etcd.members) == 3
+
+
+def test_what_tells_whether_the_cluster_works_may_not_answer() -> None:
+    transport = FakeTransport(["cp2"])
+    about = ("sh", "-s", "--", "cp2", "objects")
+    transport.runners["cp2"].on(about, stdout=answer("refused", "silent"))
+    api, etcd = gather_objects("cp2", transport)
+    assert isinstance(api, str)
+    assert isinstance(etcd, str)
+    assert api.startswith("cp2: ")
+
+
 def test_etcd_is_asked_alone() -> None:
     transport = FakeTransport(["cp2"])
-    transport.runners["cp2"].on(reading(ETCD_MANIFEST), stdout=MANIFEST)
     transport.runners["cp2"].on(
         ("sh", "-s", "--", "cp2", "etcd"), stdout=answer("refused", "three-healthy")
     )
@@ -281,7 +291,8 @@ def test_etcd_is_asked_alone() -> None:
 def test_a_control_plane_that_is_lost_says_why_it_did_not_answer() -> None:
     transport = FakeTransport(["cp2"])
     lost = TransportError("cp2: connection lost", host="cp2")
-    transport.runners["cp2"].on(reading(ETCD_MANIFEST), error=lost)
+    transport.runners["cp2"].on(("sh", "-s", "--", "cp2"), error=lost)
     assert gather_etcd("cp2", transport) == "cp2: connection lost"
+    assert gather_objects("cp2", transport) == ("cp2: connection lost",) * 2
     facts = gather_answers("cp2", transport, now=still)
     assert (facts.api_error, facts.etcd_error) == ("cp2: connection lost",) * 2

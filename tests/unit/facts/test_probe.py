@@ -82,11 +82,7 @@ def test_a_name_that_is_there_twice_is_refused() -> None:
 def test_arguments_are_words_of_argv() -> None:
     assert host_probe().argv == ("sh", "-s", "--")
     assert host_probe("https://a/Packages").argv == ("sh", "-s", "--", "https://a/Packages")
-    assert cluster_probe("cp1", etcd=None).argv == ("sh", "-s", "--", "cp1", "both")
-    etcd = ("https://127.0.0.1:2379", "ca", "cert", "key")
-    assert cluster_probe("cp1", etcd=etcd).argv == ("sh", "-s", "--", "cp1", "both", *etcd)
-    alone = cluster_probe("cp1", etcd=etcd, api=False)
-    assert alone.argv == ("sh", "-s", "--", "cp1", "etcd", *etcd)
+    assert cluster_probe("cp1", "objects").argv == ("sh", "-s", "--", "cp1", "objects")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import pytest
 
 from kubeops.handlers import kubeadm, observe, packages, runtime
-from kubeops.model.observed import EtcdFacts
 from tests.unit.handlers.values import Bench
 
 
@@ -9,18 +8,13 @@ from tests.unit.handlers.values import Bench
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A cluster of cp1 to cp3, w1 and w2; what is observed of it is what the bench was told."""
     made = Bench()
-
-    def etcd(name: str, *_: object, **__: object) -> EtcdFacts | str:
-        seen = made.see_cluster(name)
-        return seen.etcd or seen.etcd_error
-
     monkeypatch.setattr(observe, "gather_host", lambda name, *_, **__: made.see_host(name))
     for reading in ("gather_from", "gather_answers"):
         monkeypatch.setattr(observe, reading, lambda name, *_, **__: made.see_cluster(name))
-    monkeypatch.setattr(observe, "gather_etcd", lambda name, *_: made.see_etcd(name))
-    monkeypatch.setattr(observe, "gather_answers", lambda name, *_, **__: made.see_cluster(name))
-    monkeypatch.setattr(observe, "gather_etcd", etcd)
-    monkeypatch.setattr(packages, "installed", made.see_packages)
+    monkeypatch.setattr(observe, "gather_objects", lambda name, *_: made.see_objects(name))
+    monkeypatch.setattr(observe, "gather_etcd", lambda name, *_: made.see_objects(name)[1])
+    for module in (packages, runtime):
+        monkeypatch.setattr(module, "installed", made.see_packages)
     for module in (observe, kubeadm):
         monkeypatch.setattr(module, "kubeadm_state", made.see_kubeadm)
     monkeypatch.setattr(runtime, "containerd_version", made.see_containerd)

@@ -12,6 +12,7 @@ from kubeops.handlers.runtime import (
     containerd_version,
     images,
 )
+from kubeops.model.observed import Package
 from kubeops.plan.actions import InstallRuntime, PullImages
 from kubeops.plan.hosts import runtime_file
 from kubeops.transport import files
@@ -83,7 +84,12 @@ def test_a_containerd_that_is_configured_is_not_stopped(bench: Bench) -> None:
 )
 def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: str) -> None:
     there = bench.prepared("w1")
-    bench.hosts["w1"] = [replace(there, container_runtime=None), there]
+    containerd = Package(name="containerd", version="2.1.4~ds1-1")
+    packages = {**there.packages, "containerd": containerd}
+    bench.hosts["w1"] = [
+        replace(there, container_runtime=None),
+        replace(there, packages=packages),
+    ]
     host_with(bench, same=False)
 
     INSTALL_RUNTIME.apply(replace(RUNTIME, runtime_version=pinned), bench.context("w1"))
@@ -94,6 +100,7 @@ def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: s
         f"{APT} install --no-install-recommends {package}",
     ]
     assert check(CONFIG) not in bench.done("w1")
+    assert "version = 3" in written(bench).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -116,10 +123,10 @@ def test_the_configuration_is_in_containerds_own_words(
     assert "SystemdCgroup = true" in text
 
 
-def test_a_containerd_of_no_known_version_is_an_error_of_the_host(bench: Bench) -> None:
+def test_an_apt_that_installs_no_containerd_is_an_error_of_the_host(bench: Bench) -> None:
     bench.hosts["w1"] = [replace(bench.prepared("w1"), container_runtime=None)]
     bench.runner("w1").on(("env",))
-    with pytest.raises(StepError, match="does not tell its version"):
+    with pytest.raises(StepError, match="has not installed containerd"):
         INSTALL_RUNTIME.apply(RUNTIME, bench.context("w1"))
 
 

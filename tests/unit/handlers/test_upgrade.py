@@ -249,6 +249,7 @@ def test_the_gate_says_what_is_missing(bench: Bench, spoil: str, said: str) -> N
 
 
 def test_the_gate_waits_for_the_hosts_own_api_server(bench: Bench) -> None:
+    bench.clusters["cp1"] = [cluster_at(bench, "1.36.1")]
     bench.runner("cp1").on(readyz, status=1, stderr="connection refused")
     gate = UPGRADE_NODE.gate(NODE, bench.context("cp1"))
     assert gate is not None

@@ -10,7 +10,14 @@ from kubeops.engine.gates import Gate, wait_until
 from kubeops.handlers import etcd, hosts, kubeadm, network, observe, packages, reset, runtime
 from kubeops.handlers.observe import KubeadmState
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts, EtcdFacts, HostFacts, Package, Unreachable
+from kubeops.model.observed import (
+    ApiFacts,
+    ClusterFacts,
+    EtcdFacts,
+    HostFacts,
+    Package,
+    Unreachable,
+)
 from kubeops.transport import files
 from kubeops.transport.base import Command
 from kubeops.transport.fake import FakeRunner, FakeTransport
@@ -120,9 +127,9 @@ class Bench:
             unfinished=found.unfinished,
         )
 
-    def see_etcd(self, name: str) -> EtcdFacts | str:
+    def see_objects(self, name: str) -> tuple[ApiFacts | str, EtcdFacts | str]:
         seen = self.see_cluster(name)
-        return seen.etcd or seen.etcd_error
+        return seen.api or seen.api_error, seen.etcd or seen.etcd_error
 
 
 def _next(looks: list[T]) -> T:

@@ -15,7 +15,12 @@ WHOLE = observed(DESIRED, members=EVERYONE)
 
 
 def missing(facts: ClusterFacts) -> tuple[str, ...]:
-    return not_yet(facts, nodes=EVERYONE, control_planes=PLANES)
+    return not_yet(
+        facts.api or facts.api_error,
+        facts.etcd or facts.etcd_error,
+        nodes=EVERYONE,
+        control_planes=PLANES,
+    )
 
 
 def api(**changed: object) -> ClusterFacts:
