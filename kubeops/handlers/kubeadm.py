@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
+from kubeops.engine.context import Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.errors import TransportError, UnknownOutcomeError
 from kubeops.handlers.copying import copy_files
@@ -28,8 +28,8 @@ from kubeops.handlers.etcd import remove_stale_member
 from kubeops.handlers.observe import (
     KubeadmState,
     api_trouble,
+    compares_itself,
     etcd_facts,
-    kubeadm_state,
     settled,
 )
 from kubeops.handlers.reset import clear
@@ -73,12 +73,6 @@ def _configured(
         timeout=timeout,
         expendable=script == _MARKED,  # the mark has the next run begin anew
     )
-
-
-def check_node(_action: object, context: StepContext) -> Check:
-    """Tell whether kubeadm has done its work on the step's host."""
-    state = kubeadm_state(context)
-    return DONE if state.is_node and state.pid is None else NEEDED
 
 
 def _clear_unfinished(state: KubeadmState, context: StepContext) -> None:
@@ -302,8 +296,8 @@ def _registered(action: JoinWorker, context: StepContext) -> Gate:
     return Gate(name=f"node {context.host}", look=look, timeout=READY_TIMEOUT, successes=1)
 
 
-INIT_CLUSTER = Handler(check=check_node, apply=_init, gate=_init_gate)
+INIT_CLUSTER = Handler(check=compares_itself, apply=_init, gate=_init_gate)
 JOIN_CONTROL_PLANE = Handler(
-    check=check_node, apply=_join_control_plane, gate=_joined_control_plane
+    check=compares_itself, apply=_join_control_plane, gate=_joined_control_plane
 )
-JOIN_WORKER = Handler(check=check_node, apply=_join_worker, gate=_registered)
+JOIN_WORKER = Handler(check=compares_itself, apply=_join_worker, gate=_registered)

@@ -1,6 +1,6 @@
 import pytest
 
-from kubeops.handlers import kubeadm, observe, packages, runtime
+from kubeops.handlers import observe, packages, runtime
 from tests.unit.handlers.values import Bench
 
 
@@ -15,7 +15,6 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(observe, "gather_etcd", lambda name, *_: made.see_objects(name)[1])
     for module in (packages, runtime):
         monkeypatch.setattr(module, "installed", made.see_packages)
-    for module in (observe, kubeadm):
-        monkeypatch.setattr(module, "kubeadm_state", made.see_kubeadm)
+    monkeypatch.setattr(observe, "kubeadm_state", made.see_kubeadm)
     monkeypatch.setattr(runtime, "containerd_version", made.see_containerd)
     return made

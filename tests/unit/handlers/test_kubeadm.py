@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubeops.engine.context import DONE, NEEDED
+from kubeops.engine.context import NEEDED
 from kubeops.errors import CommandError, GateError, StepError, TransportError
 from kubeops.handlers.etcd import _ETCDCTL
 from kubeops.handlers.kubeadm import (
@@ -27,7 +27,7 @@ from kubeops.handlers.reset import (
     _STOP_ORPHANS,
 )
 from kubeops.model.desired import Host, Taint
-from kubeops.model.observed import ClusterFacts, HostFacts
+from kubeops.model.observed import ClusterFacts
 from kubeops.plan.actions import JoinControlPlane, JoinWorker
 from kubeops.plan.install import init_cluster
 from kubeops.transport.base import MASK, Command
@@ -257,7 +257,6 @@ class TestInit:
     def test_a_node_needs_nothing(self, bench: Bench) -> None:
         bench.hosts["cp1"] = [observed(bench.desired, members=("cp1",)).hosts["cp1"]]
         action = init_cluster(bench.desired, bench.desired.host("cp1"))
-        assert INIT_CLUSTER.check(action, bench.context("cp1")) == DONE
         INIT_CLUSTER.apply(action, bench.context("cp1"))
         assert bench.done("cp1") == []
 
@@ -560,21 +559,11 @@ class TestGates:
         assert bench.done("cp1") == [f"{KUBECTL} get node w1 -o name"] * 3
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({}, NEEDED),
-        ({"kubelet_server": "https://10.0.0.10:6443"}, DONE),
-        ({"kubelet_server": "https://10.0.0.10:6443", "unfinished": "join"}, NEEDED),
-        ({"kubelet_server": "https://10.0.0.10:6443", "kubeadm_running": True}, NEEDED),
-    ],
-)
-def test_the_host_itself_says_whether_it_has_joined(
-    bench: Bench, changed: dict[str, Any], expected: object
-) -> None:
-    facts: HostFacts = replace(bench.prepared("w1"), **changed)
-    bench.hosts["w1"] = [facts]
-    assert JOIN_WORKER.check(WORKER, bench.context("w1")) == expected
+def test_a_node_does_not_join_again(bench: Bench) -> None:
+    facts = replace(bench.prepared("w1"), kubelet_server="https://10.0.0.10:6443")
+    bench.hosts["w1"] = [replace(facts, kubeadm_running=True), facts]
+    JOIN_WORKER.apply(WORKER, bench.context("w1"))
+    assert (bench.done("cp1"), bench.done("w1")) == ([], [])
 
 
 class Shared(list[Command]):
