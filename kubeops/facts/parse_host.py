@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from kubeops.model.observed import FileFacts, Listener, Unit
@@ -37,6 +38,7 @@ class Stat:
     inode: int
 
 
+@lru_cache(maxsize=16)  # many hosts, few systems
 def parse_os_release(text: str) -> Mapping[str, str]:
     """Read /etc/os-release: `KEY=value`, quoted as a shell would."""
     values = {}

@@ -68,13 +68,14 @@ unpackaged() { # PROGRAM [PACKAGE]: it is not dpkg that knows its version
 
 # Those with a file: systemctl takes as long as half of this script, and longer with every unit it is
 # asked about, known to it or not.
-present_units() {
+units_there() { # sets `found`
+    found=''
     for unit in $units; do
         for place in /etc/systemd/system /run/systemd/transient /run/systemd/system \
             /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late \
             /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
             if [ -e "$place/$unit.service" ] || [ -L "$place/$unit.service" ]; then
-                echo "$unit"
+                found="$found $unit"
                 break
             fi
         done
@@ -91,11 +92,11 @@ slow() { # [URL]
     ! unpackaged kubectl || later kubectl kubectl version --client -o json
     ! unpackaged containerd || ! unpackaged containerd containerd.io ||
         later containerd containerd --version
-    present=$(present_units)
-    [ -z "$present" ] || later units systemctl show -p Id,LoadState,UnitFileState,ActiveState $present
-    later packages dpkg-query -W \
-        -f '${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n' $packages
+    units_there
+    [ -z "$found" ] || later units systemctl show -p Id,LoadState,UnitFileState,ActiveState $found
     if [ -d /etc/kubernetes/tmp ]; then later kubeadm-tmp du -sk /etc/kubernetes/tmp; fi
+    ! has dpkg-query || aside packages without_stderr dpkg-query -W \
+        -f '${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n' $packages
     wait
 }
 

@@ -12,11 +12,11 @@ import hmac
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kubeops.errors import HostKeyError
@@ -52,6 +52,11 @@ class Entry:
     marker: str
     file: Path
     line: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the line says the very names of its hosts: nothing wild, left out or hashed."""
+        return not any(character in name for name in self.patterns for character in "*?!|")
 
     def names(self, name: str) -> bool:
         """Whether the line is about the host called `name` in known_hosts."""
@@ -115,7 +120,7 @@ class KnownHosts:
 
     def _about(self, name: str, host: str) -> list[Entry]:
         try:
-            return [entry for entry in read(self.files) if entry.names(name)]
+            return [entry for file in _present(self.files) for entry in file.about(name)]
         except OSError as error:
             raise HostKeyError(
                 f"{host}: its host key cannot be checked: {error.filename}: {error.strerror}",
@@ -142,23 +147,52 @@ def known_name(address: str, port: int, alias: str | None = None) -> str:
 
 def read(files: Sequence[Path]) -> Iterator[Entry]:
     """Give the lines of `files` that hold a key; a file that is not there holds none."""
+    for file in _present(files):
+        yield from file.entries
+
+
+@dataclass(frozen=True)
+class _File:
+    """One known_hosts file; each of many hosts asks three times what it says of it."""
+
+    entries: tuple[Entry, ...]
+
+    def about(self, name: str) -> list[Entry]:
+        """Return the lines about the host called `name` in known_hosts, in their order."""
+        found = (*self._plain.get(name, ()), *(e for e in self._others if e.names(name)))
+        return sorted(found, key=lambda entry: entry.line)
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Sequence[Entry]]:
+        plain: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            for name in entry.patterns if entry.is_plain else ():
+                plain.setdefault(name, []).append(entry)
+        return plain
+
+    @cached_property
+    def _others(self) -> Sequence[Entry]:
+        return [entry for entry in self.entries if not entry.is_plain]
+
+
+def _present(files: Sequence[Path]) -> Iterator[_File]:
     for file in files:
         try:
             found = file.stat()
         except FileNotFoundError:
             continue
-        yield from _entries(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+        yield _load(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=64)
-def _entries(file: Path, _state: tuple[int, ...]) -> tuple[Entry, ...]:
-    """Read one file; it is read again when its state is another. Every host asks three times."""
+def _load(file: Path, _state: tuple[int, ...]) -> _File:
+    """Read one file; it is read again when its state is another."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return ()
+        return _File(())
     parsed = (_parse(text, file=file, line=number) for number, text in enumerate(lines, start=1))
-    return tuple(entry for entry in parsed if entry is not None)
+    return _File(tuple(entry for entry in parsed if entry is not None))
 
 
 def record(key: Key, *, name: str, file: Path, host: str) -> None:

@@ -5,6 +5,7 @@ Every key is offered once, the surest first: after some six refusals the server 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import paramiko
@@ -124,7 +125,7 @@ class KeyLogin:
     def _load(self, file: Path, held: "tuple[paramiko.AgentKey, ...]") -> "paramiko.PKey | None":
         """Return the key in `file`; None: it has a passphrase and the agent does not hold it."""
         try:
-            return paramiko.PKey.from_path(file)
+            return _read(file, file.stat().st_mtime_ns)
         except (paramiko.PasswordRequiredException, TypeError):
             # `cryptography` says TypeError for a PEM file with a passphrase
             public = _public(file)
@@ -149,6 +150,12 @@ class KeyLogin:
             + f"put the right key into the authorized_keys of {self.target.user} there, and "
             f"try: {self.target.try_it}",
         )
+
+
+@lru_cache(maxsize=16)
+def _read(file: Path, _modified: int) -> "paramiko.PKey":
+    """Read one file; hosts share it."""
+    return paramiko.PKey.from_path(file)
 
 
 def _public(file: Path) -> bytes:

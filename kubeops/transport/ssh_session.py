@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import fabric
@@ -69,7 +70,7 @@ class Session:
 
     Args:
         host: how messages and errors call the machine.
-        target: how it is reached; asked when connecting.
+        target: how it is reached; asked once, when it is needed.
         through: gives the session of a jump host.
         connecting: held while connecting; bounds how many do so at once.
         patience: the limits.
@@ -85,7 +86,7 @@ class Session:
         patience: Patience,
     ) -> None:
         self._host = host
-        self._target = target
+        self._target = cache(target)
         self._through = through
         self._connecting = connecting
         self._patience = patience
@@ -118,8 +119,8 @@ class Session:
 
     @property
     def user(self) -> str:
-        """The user that is logged in; connects when there is no connection."""
-        return str(self.connection().user)
+        """The user that is logged in. TransportError: the ssh configuration cannot be used."""
+        return self._target().user
 
     def open_channel(self) -> "paramiko.Channel":
         """Return a new channel for one command; nothing was started on the machine yet.
