@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from kubeops.transport.base import Command
 
@@ -57,5 +57,5 @@ def remark(output: str) -> str:
 
 @cache
 def _source(names: tuple[str, ...]) -> bytes:
-    folder = files("kubeops.backups")
+    folder = Path(__file__).parent
     return b"\n".join(folder.joinpath(f"{name}.sh").read_bytes() for name in ("tools", *names))

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from kubeops.errors import FactsError
@@ -100,5 +100,5 @@ def split(output: str, *, host: str) -> Sections:
 @cache
 def script(name: str) -> bytes:
     """Return the script `name` with the framing in front, as `sh -s` reads it."""
-    folder = files("kubeops.facts")
+    folder = Path(__file__).parent
     return folder.joinpath("framing.sh").read_bytes() + folder.joinpath(name).read_bytes()

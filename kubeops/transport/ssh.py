@@ -29,15 +29,15 @@ _END_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class _Sudo:
-    """How root is become: the argv before the command, and what sudo reads before it does."""
+    """How root is become: sudo with its options, and what it reads before it does."""
 
     argv: tuple[str, ...] = ()
     stdin: bytes = field(default=b"", repr=False)
 
 
 _NO_SUDO = _Sudo()
-_SUDO = _Sudo(("sudo", "-n", "--"))
-_ASKING = ("sudo", "-k", "-S", "-p", "", "--")
+_SUDO = _Sudo(("sudo", "-n"))
+_ASKING = ("sudo", "-k", "-S", "-p", "")
 
 
 class SshRunner:
@@ -172,7 +172,7 @@ class SshRunner:
                 hint="correct `sudo_password_file` under `ssh` in the inventory",
             ) from error
         probe = Command(argv=("true",), timeout=30)
-        if self._probe(probe, _Sudo(("sudo", "-n", "-k", "--"))).ok:
+        if self._probe(probe, _Sudo(("sudo", "-n", "-k"))).ok:
             return _SUDO
         asking = _Sudo(_ASKING, password + b"\n")
         result = self._probe(probe, asking)

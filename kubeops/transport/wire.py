@@ -24,6 +24,7 @@ _SUDO_REFUSES = (
     "incorrect password attempt",
     "is not in the sudoers file",
     "is not allowed to",
+    "are not allowed to set the following environment variables",
     "may not run sudo",
     "account validation failure",
 )
@@ -48,16 +49,16 @@ def ending(mark: str, *, timeout: float) -> Command:
 def line(command: Command, *, sudo: tuple[str, ...] = (), mark: str = "") -> str:
     """Return what the login shell of the host is given to run `command`.
 
-    `sudo` is the argv that makes root of the login user; empty when nothing has to. The program is
+    `sudo` and its options make root of the login user; empty when nothing has to. The program is
     ended on the host, with all it started, after `command.timeout` seconds, or by `ending` when it
     was given a `mark`.
     """
     # Twice the locale: sudo's own messages are read, and sudo starts the program with a new
     # environment.
-    settings = (*((_LOCALE,) if sudo else ()), *((f"{MARK}={mark}",) if mark else ()))
-    environment = ("env", *settings) if settings else ()
+    root = (*sudo, _LOCALE, "--") if sudo else ()
+    environment = ("env", f"{MARK}={mark}") if mark else ()
     limit = ("timeout", f"--kill-after={KILL_AFTER}", _seconds(command.timeout))
-    return shlex.join((*_STATUS, *sudo, *environment, *limit, *command.argv))
+    return shlex.join((*_STATUS, *root, *environment, *limit, *command.argv))
 
 
 def ended_by_timeout(result: Result) -> bool:

@@ -471,6 +471,7 @@ while :; do
     -S) read=yes ;;
     -p) shift ;;
     -k) ;;
+    *=*) export "$1" ;;
     --) shift; break ;;
     *) exit 99 ;;
     esac

@@ -23,14 +23,14 @@ def test_quotes_once(argv: tuple[str, ...], quoted: str) -> None:
 
 
 def test_sudo_stands_around_the_limit_so_that_it_may_end_what_root_started() -> None:
-    line = wire.line(Command(argv=("id",), timeout=2.5), sudo=("sudo", "-n", "--"))
-    assert line == f"{STATUS} sudo -n -- env LC_ALL=C timeout --kill-after=10 2.500 id"
+    line = wire.line(Command(argv=("id",), timeout=2.5), sudo=("sudo", "-n"))
+    assert line == f"{STATUS} sudo -n LC_ALL=C -- timeout --kill-after=10 2.500 id"
 
 
 def test_a_mark_is_in_the_environment_of_the_limit_that_ends_it_all() -> None:
-    line = wire.line(Command(argv=("id",)), sudo=("sudo", "--"), mark="m1")
+    line = wire.line(Command(argv=("id",)), sudo=("sudo",), mark="m1")
     limit = "KUBEOPS_COMMAND=m1 timeout --kill-after=10 60 id"
-    assert line == f"{STATUS} sudo -- env LC_ALL=C {limit}"
+    assert line == f"{STATUS} sudo LC_ALL=C -- env {limit}"
     assert wire.line(Command(argv=("id",)), mark="m1") == f"{STATUS} env {limit}"
     assert wire.ending("m1", timeout=5).argv[-1] == "KUBEOPS_COMMAND=m1"
 
@@ -65,6 +65,7 @@ def test_tells_the_time_limit_from_a_status_of_the_program(
         "sudo: a terminal is required to read the password; either use the -S option to read",
         "sudo: sorry, you must have a tty to run sudo",
         "ops is not in the sudoers file.",
+        "sudo: sorry, you are not allowed to set the following environment variables: LC_ALL",
         "Sorry, user ops is not allowed to execute '/usr/bin/env' as root on cp1.",
         "sudo: no password was provided\nsudo: 1 incorrect password attempt",
     ],
