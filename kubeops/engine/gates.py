@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_result
 
 from kubeops.engine.clock import Clock
 from kubeops.errors import GateError, InterruptedRunError, StepError, TransportError
 
-_SOONER = 8
-"""The first pause of a gate is its interval divided by this; each further one is twice as long."""
+_DOUBLINGS = 3
+"""How often the first pause of a gate doubles before it is the gate's interval."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,10 @@ class Reading:
 class Gate:
     """What must come true: `look` is asked again and again, for at most `timeout` seconds.
 
-    The pauses in between grow to `interval` seconds, for most things are there at once or soon. It
-    is passed after `successes` good readings in a row. A `look` that raises TransportError or
-    StepError counts as a bad reading: while control planes restart that is what one sees.
+    The pauses in between grow to `interval` seconds, for most things are there at once or soon; a
+    good reading is confirmed soon. It is passed after `successes` good readings in a row. A `look`
+    that raises TransportError or StepError counts as a bad reading: while control planes restart
+    that is what one sees.
     """
 
     name: str
@@ -47,18 +48,18 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
         GateError: the deadline passed or a reading said that waiting is pointless.
         InterruptedRunError: the run was interrupted meanwhile.
     """
-    good = 0
+    good = bad = 0
     last = Reading(ok=False, text="nothing read yet")
 
     def attempt() -> bool:
-        nonlocal good, last
+        nonlocal good, bad, last
         if clock.interrupted.is_set():
             raise InterruptedRunError(f"interrupted while waiting for {gate.name}")
         reading = _read(gate)
         if reading.text != last.text:
             progress(f"waiting for {gate.name}: {reading.text}")
         last = reading
-        good = good + 1 if reading.ok else 0
+        good, bad = (good + 1, 0) if reading.ok else (0, bad + 1)
         return reading.failed or good >= gate.successes
 
     deadline = clock.monotonic() + gate.timeout
@@ -66,13 +67,17 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
     def is_late(_state: RetryCallState) -> bool:
         return clock.monotonic() >= deadline
 
+    def pause(_state: RetryCallState) -> float:
+        doublings = max(0, bad - 1)
+        return gate.interval * 0.5 ** max(0, _DOUBLINGS - doublings)
+
     def gave_up(_state: RetryCallState) -> bool:
         return False
 
     passed = Retrying(
         retry=retry_if_result(lambda over: not over),
         stop=is_late,
-        wait=wait_exponential(multiplier=gate.interval / _SOONER, max=gate.interval),
+        wait=pause,
         sleep=clock.pause,
         retry_error_callback=gave_up,
     )(attempt)

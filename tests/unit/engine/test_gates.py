@@ -35,13 +35,13 @@ def test_it_is_passed_after_good_readings_in_a_row() -> None:
     said = wait(readings(GOOD, BAD, GOOD, GOOD), clock)
 
     assert said == [f"waiting for the API: {text}" for text in ("ready", "not yet", "ready")]
-    assert clock.paused == [0.0625, 0.125, 0.25]
+    assert clock.paused == [0.0625, 0.0625, 0.0625]
 
 
-def test_what_takes_its_time_is_asked_every_interval() -> None:
+def test_what_takes_its_time_is_asked_every_interval_and_confirmed_soon() -> None:
     clock = FakeClock()
     wait(readings(*[BAD] * 6, GOOD, GOOD), clock)
-    assert clock.paused == [0.0625, 0.125, 0.25, 0.5, 0.5, 0.5, 0.5]
+    assert clock.paused == [0.0625, 0.125, 0.25, 0.5, 0.5, 0.5, 0.0625]
 
 
 def test_a_host_that_does_not_answer_is_a_bad_reading() -> None:
