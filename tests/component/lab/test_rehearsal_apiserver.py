@@ -184,6 +184,8 @@ def test_an_unknown_server_certificate_is_told_in_kubectls_words(server: Server)
 
 def test_without_etcd_the_server_is_not_ready_and_recovers(server: Server, admin: Client) -> None:
     server.etcd.send_signal(signal.SIGSTOP)
+    # The signal is sent to all threads; one of them may still answer.
+    os.waitid(os.P_PID, server.etcd.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         with pytest.raises(ApiError) as caught:
             admin.raw("/readyz")
