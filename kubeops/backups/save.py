@@ -67,7 +67,7 @@ def take(
         facts: the cluster as observed a moment ago (`facts.gather.gather_cluster`).
         transport: the way to the hosts.
         store: where the bundle goes; see `stores.open_store`.
-        state: the directory for the lock and for scratch files (`engine.runs.state_directory()`).
+        state: the directory for the lock and for scratch files (`engine.state.state_directory()`).
         now: the clock.
         progress: takes one line that says what is being done.
 

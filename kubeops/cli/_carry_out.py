@@ -6,7 +6,8 @@ from pathlib import Path
 from kubeops.cli._app import Invocation, Report, typed
 from kubeops.cli.approval import approve
 from kubeops.engine.clock import Clock
-from kubeops.engine.runs import list_runs, state_directory
+from kubeops.engine.runs import list_runs
+from kubeops.engine.state import state_directory
 from kubeops.model.event import Sink
 from kubeops.model.run import Outcome, RunState, StepState
 from kubeops.plan.model import Plan

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kubeops.engine.clock import Clock
-from kubeops.engine.runs import state_directory
+from kubeops.engine.state import state_directory
 
 _PACKAGES = ("kubeops", "invoke", "fabric", "paramiko", "rich", "PyYAML", "Jinja2", "cryptography")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kubeops.cli._app import Invocation
-from kubeops.engine.runs import state_directory
+from kubeops.engine.state import state_directory
 from kubeops.errors import PlanChangedError, PreflightError, UsageError
 from kubeops.plan.model import Finding, Plan, Severity
 

@@ -150,7 +150,7 @@ def prune(call: Invocation) -> Report | None:
 def status(call: Invocation, *, max_age: float | None) -> Report:
     """Tell how old the newest proven backup is; status 8 when that is older than allowed."""
     from kubeops.engine.clock import Clock
-    from kubeops.engine.runs import state_directory
+    from kubeops.engine.state import state_directory
     from kubeops.ops.freshness import freshness
     from kubeops.render.backup import freshness as render
 
@@ -168,7 +168,7 @@ def schedule(call: Invocation, *, print_crontab: bool) -> Report:
     that was missed is caught up. --plan prints the units and installs nothing.
     """
     from kubeops.backups.schedule import crontab
-    from kubeops.engine.runs import state_directory
+    from kubeops.engine.state import state_directory
     from kubeops.ops import schedule as ops
     from kubeops.render import backup as render
 

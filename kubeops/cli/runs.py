@@ -23,7 +23,8 @@ _RESUMABLE: dict[str, Verb] = {
 @command("runs.list", CLUSTER, *ANY)
 def list_(_call: Invocation, *, cluster: str | None) -> Report:
     """List the runs on record, newest first."""
-    from kubeops.engine.runs import list_runs, state_directory
+    from kubeops.engine.runs import list_runs
+    from kubeops.engine.state import state_directory
     from kubeops.render.runs import runs
 
     state = state_directory()
@@ -66,7 +67,8 @@ def chosen(run_id: str | None, *, cluster: str | None = None) -> "RunRecord":
         UsageError: there is no such run.
         JournalError: its journal is damaged.
     """
-    from kubeops.engine.runs import find_run, list_runs, state_directory
+    from kubeops.engine.runs import find_run, list_runs
+    from kubeops.engine.state import state_directory
 
     state = state_directory()
     if run_id is not None:

@@ -73,7 +73,7 @@ class Journal:
         """Start the journal of a new run; its heading is on the disk when this returns.
 
         Args:
-            state: the state directory; see `kubeops.engine.runs.state_directory`.
+            state: the state directory; see `kubeops.engine.state.state_directory`.
             cluster: the cluster's name.
             kind: the verb.
             plan: what the run will do.

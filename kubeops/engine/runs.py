@@ -5,7 +5,6 @@ heading, each further one an event, in the order in which they happened.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
@@ -24,17 +23,6 @@ _ENDS = {
     Kind.STEP_DONE: StepState.DONE,
     Kind.STEP_FAILED: StepState.FAILED,
 }
-
-
-def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where journals live: KUBEOPS_STATE, $XDG_STATE_HOME/kubeops or ~/.local/state/kubeops.
-
-    A relative XDG_STATE_HOME is ignored, as the XDG specification asks.
-    """
-    if environ.get("KUBEOPS_STATE"):
-        return Path(environ["KUBEOPS_STATE"]).expanduser().absolute()
-    xdg = Path(environ.get("XDG_STATE_HOME", ""))
-    return (xdg if xdg.is_absolute() else Path.home() / ".local/state") / "kubeops"
 
 
 def fold(path: Path, *, gone: Callable[[Process], bool] = is_gone) -> RunRecord:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kubeops.model.observed import DeprecatedApi
+from kubeops.model.upgrading import DeprecatedApi
 from kubeops.model.version import KubeVersion, Minor
 
 PROGRAMS = frozenset({"kubeadm", "kubelet", "kubectl"})

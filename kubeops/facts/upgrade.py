@@ -15,14 +15,10 @@ from kubeops.facts.probe import script, split
 from kubeops.facts.reader import Reader
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import (
-    BlockedPod,
     ClusterFacts,
-    DeprecatedApi,
-    Drainability,
     HostFacts,
-    Offer,
-    UpgradeFacts,
 )
+from kubeops.model.upgrading import BlockedPod, DeprecatedApi, Drainability, Offer, UpgradeFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.transport.base import Command, Transport
 from kubeops.transport.pool import each

@@ -19,7 +19,7 @@ from kubeops.backups.parts import fetch
 from kubeops.backups.stores import open_store
 from kubeops.backups.upload import upload
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
-from kubeops.engine.runs import state_directory
+from kubeops.engine.state import state_directory
 from kubeops.errors import StepError, UntrustedSnapshotError
 from kubeops.handlers.etcd_tools import etcdutl, must, save_snapshot
 from kubeops.handlers.tools import shell

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kubeops.backups.save import take
 from kubeops.backups.stores import open_store
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
-from kubeops.engine.runs import state_directory
+from kubeops.engine.state import state_directory
 from kubeops.handlers.observe import control_plane_facts
 from kubeops.plan.actions import SaveSnapshot
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeops.engine.clock import Clock
-from kubeops.engine.runs import state_directory
+from kubeops.engine.state import state_directory
 from kubeops.facts.gather import gather_cluster
 from kubeops.model.desired import Cluster
 from kubeops.model.observed import ClusterFacts

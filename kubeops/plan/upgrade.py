@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts, UpgradeFacts
+from kubeops.model.observed import (
+    ClusterFacts,
+)
+from kubeops.model.upgrading import UpgradeFacts
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import (
     WORKSTATION,

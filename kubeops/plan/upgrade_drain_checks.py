@@ -5,7 +5,7 @@ What is known comes from evictions that the API server was asked to try only (dr
 
 from collections.abc import Callable, Iterator
 
-from kubeops.model.observed import Drainability
+from kubeops.model.upgrading import Drainability
 from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.model import Finding
 from kubeops.plan.standing import Cordon, cordon, node_of

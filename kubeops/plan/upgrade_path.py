@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from kubeops.model.observed import Offer
+from kubeops.model.upgrading import Offer
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.findings import blocking
 from kubeops.plan.model import Finding

@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubeops.model.desired import Cluster, Host
-from kubeops.model.observed import ClusterFacts, HostFacts, UpgradeFacts
+from kubeops.model.observed import (
+    ClusterFacts,
+    HostFacts,
+)
+from kubeops.model.upgrading import UpgradeFacts
 from kubeops.model.version import Minor
 from kubeops.plan.actions import DrainNode, PullImages, UpgradeApply, UpgradeNode
 from kubeops.plan.model import Step, Wave

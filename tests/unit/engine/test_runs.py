@@ -5,7 +5,7 @@ import pytest
 
 from kubeops.engine.journal import Journal
 from kubeops.engine.process import Process
-from kubeops.engine.runs import find_run, fold, list_runs, recall, state_directory
+from kubeops.engine.runs import find_run, fold, list_runs, recall
 from kubeops.errors import JournalError
 from kubeops.model.event import Event, Kind
 from kubeops.model.run import RunState, StepState
@@ -159,17 +159,3 @@ def test_a_damaged_journal_is_not_forgotten_silently(tmp_path: Path) -> None:
         journal_in(tmp_path, PLAN)
 
     assert recall(tmp_path, cluster="demo", kind="upgrade") == {}
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({"KUBEOPS_STATE": "/srv/state", "XDG_STATE_HOME": "/x"}, Path("/srv/state")),
-        ({"XDG_STATE_HOME": "/x"}, Path("/x/kubeops")),
-        ({"XDG_STATE_HOME": "relative"}, Path.home() / ".local/state/kubeops"),
-        ({}, Path.home() / ".local/state/kubeops"),
-    ],
-    ids=["own", "xdg", "relative xdg", "default"],
-)
-def test_where_journals_live(environ: dict[str, str], expected: Path) -> None:
-    assert state_directory(environ) == expected

@@ -19,14 +19,10 @@ from kubeops.facts.parse_upgrade import (
 )
 from kubeops.facts.upgrade import gather_upgrade
 from kubeops.model.observed import (
-    BlockedPod,
     ClusterFacts,
-    DeprecatedApi,
-    Drainability,
-    Offer,
     StaticPod,
-    UpgradeFacts,
 )
+from kubeops.model.upgrading import BlockedPod, DeprecatedApi, Drainability, Offer, UpgradeFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.transport.fake import FakeTransport
 from tests.unit.plan.values import cluster, observed

@@ -8,9 +8,13 @@ from typing import Self
 import pytest
 
 from kubeops.model.desired import Cluster
-from kubeops.model.observed import ClusterFacts, Reach, UpgradeFacts
+from kubeops.model.observed import (
+    ClusterFacts,
+    Reach,
+)
 from kubeops.model.report import Availability
 from kubeops.model.run import Outcome, RunState
+from kubeops.model.upgrading import UpgradeFacts
 from kubeops.ops import upgrade
 from kubeops.ops.session import Session
 from kubeops.plan.model import Plan

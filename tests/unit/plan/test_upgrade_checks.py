@@ -8,18 +8,14 @@ import pytest
 
 from kubeops.model.desired import Cluster, Drain, UpgradePolicy
 from kubeops.model.observed import (
-    BlockedPod,
     Certificate,
     ClusterFacts,
-    DeprecatedApi,
-    Drainability,
     HostFacts,
-    Offer,
     StaticPod,
     Unit,
     Unreachable,
-    UpgradeFacts,
 )
+from kubeops.model.upgrading import BlockedPod, DeprecatedApi, Drainability, Offer, UpgradeFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.actions import DrainNode
 from kubeops.plan.model import Finding, Plan, Severity

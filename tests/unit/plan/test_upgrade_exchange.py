@@ -6,7 +6,11 @@ from dataclasses import replace
 import pytest
 
 from kubeops.model.desired import Cluster, Cni, Drain, UpgradePolicy
-from kubeops.model.observed import ClusterFacts, Reach, UpgradeFacts
+from kubeops.model.observed import (
+    ClusterFacts,
+    Reach,
+)
+from kubeops.model.upgrading import UpgradeFacts
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import (
     Action,

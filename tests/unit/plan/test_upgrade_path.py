@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubeops.model.observed import Offer
+from kubeops.model.upgrading import Offer
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.standing import ClusterStanding
 from kubeops.plan.upgrade_path import Wish, find_path, newest_offered, sources_to_ask

@@ -7,18 +7,16 @@ from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import (
     ApiFacts,
     ClusterFacts,
-    Drainability,
     EtcdFacts,
     FileFacts,
     HostFacts,
     NodeFacts,
-    Offer,
     Package,
     StaticPod,
     Unreachable,
-    UpgradeFacts,
     WorkloadFacts,
 )
+from kubeops.model.upgrading import Drainability, Offer, UpgradeFacts
 from kubeops.model.version import KubeVersion, Minor
 from kubeops.plan.actions import AddPackageSource
 from kubeops.plan.hosts import HELD_PACKAGES, source_file
