@@ -3,7 +3,7 @@
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.handlers.kube import kube
-from kubeops.handlers.observe import host_facts, working_objects
+from kubeops.handlers.observe import always_due, change_nothing, host_facts, working_objects
 from kubeops.handlers.runtime import configured_images
 from kubeops.handlers.tools import shell
 from kubeops.inventory import rewrite_kubernetes
@@ -21,14 +21,6 @@ for name; do
   rm -rf -- "$name"
 done
 """
-
-
-def _check_nothing(_action: FinishUpgrade, _context: StepContext) -> Check:
-    return NEEDED
-
-
-def _change_nothing(_action: FinishUpgrade, _context: StepContext) -> None:
-    """The gate is the step."""
 
 
 def _finish_gate(action: FinishUpgrade, context: StepContext) -> Gate:
@@ -111,6 +103,6 @@ def _rewrite(action: RewriteInventory, context: StepContext) -> None:
     context.progress(f"{file} says {action.version}")
 
 
-FINISH_UPGRADE = Handler(check=_check_nothing, apply=_change_nothing, gate=_finish_gate)
+FINISH_UPGRADE = Handler(check=always_due, apply=change_nothing, gate=_finish_gate)
 PRUNE_UPGRADE_BACKUPS = Handler(check=_check_pruned, apply=_prune)
 REWRITE_INVENTORY = Handler(check=_check_rewritten, apply=_rewrite)

@@ -1,7 +1,7 @@
 """Prepares the host itself: swap, kernel modules, sysctls."""
 
 from kubeops.engine.context import Handler, StepContext
-from kubeops.handlers.observe import compares_itself
+from kubeops.handlers.observe import always_due
 from kubeops.handlers.tools import shell
 from kubeops.plan.actions import ConfigureKernel, DisableSwap
 from kubeops.plan.hosts import kernel_files
@@ -33,5 +33,5 @@ def _disable_swap(_action: DisableSwap, context: StepContext) -> None:
     context.run(shell(_SWAP_OFF, timeout=300))
 
 
-CONFIGURE_KERNEL = Handler(check=compares_itself, apply=_configure_kernel)
-DISABLE_SWAP = Handler(check=compares_itself, apply=_disable_swap)
+CONFIGURE_KERNEL = Handler(check=always_due, apply=_configure_kernel)
+DISABLE_SWAP = Handler(check=always_due, apply=_disable_swap)

@@ -27,8 +27,8 @@ from kubeops.handlers.copying import copy_files
 from kubeops.handlers.etcd import remove_stale_member
 from kubeops.handlers.observe import (
     KubeadmState,
+    always_due,
     api_trouble,
-    compares_itself,
     etcd_facts,
     settled,
 )
@@ -296,8 +296,8 @@ def _registered(action: JoinWorker, context: StepContext) -> Gate:
     return Gate(name=f"node {context.host}", look=look, timeout=READY_TIMEOUT, successes=1)
 
 
-INIT_CLUSTER = Handler(check=compares_itself, apply=_init, gate=_init_gate)
+INIT_CLUSTER = Handler(check=always_due, apply=_init, gate=_init_gate)
 JOIN_CONTROL_PLANE = Handler(
-    check=compares_itself, apply=_join_control_plane, gate=_joined_control_plane
+    check=always_due, apply=_join_control_plane, gate=_joined_control_plane
 )
-JOIN_WORKER = Handler(check=compares_itself, apply=_join_worker, gate=_registered)
+JOIN_WORKER = Handler(check=always_due, apply=_join_worker, gate=_registered)

@@ -7,7 +7,7 @@ goes on reporting the old version, until systemd is told to read the units anew 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading
 from kubeops.handlers.drain import node_now
-from kubeops.handlers.observe import via_control_plane
+from kubeops.handlers.observe import always_due, change_nothing, via_control_plane
 from kubeops.handlers.packages import at_version, install_exactly
 from kubeops.handlers.pods import pods_not_yet
 from kubeops.handlers.tools import systemctl
@@ -37,14 +37,6 @@ def _upgrade_kubelet(action: UpgradeKubelet, context: StepContext) -> None:
     )
 
 
-def _check_nothing(_action: AwaitNode, _context: StepContext) -> Check:
-    return NEEDED
-
-
-def _change_nothing(_action: AwaitNode, _context: StepContext) -> None:
-    """The gate is the step."""
-
-
 def _await_gate(action: AwaitNode, context: StepContext) -> Gate:
     wanted = KubeVersion.parse(action.version)
 
@@ -65,4 +57,4 @@ def _await_gate(action: AwaitNode, context: StepContext) -> Gate:
 
 
 UPGRADE_KUBELET = Handler(check=_check_kubelet, apply=_upgrade_kubelet)
-AWAIT_NODE = Handler(check=_check_nothing, apply=_change_nothing, gate=_await_gate)
+AWAIT_NODE = Handler(check=always_due, apply=change_nothing, gate=_await_gate)

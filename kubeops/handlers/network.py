@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import StepError
-from kubeops.handlers.observe import cluster_facts, compares_itself, nodes
+from kubeops.handlers.observe import always_due, cluster_facts, nodes
 from kubeops.handlers.tools import kubectl, shell
 from kubeops.model.file import File
 from kubeops.plan.actions import ApplyManifest, ConfigureBridge
@@ -139,5 +139,5 @@ def _planned(action: ApplyManifest) -> bytes:
     return content
 
 
-CONFIGURE_BRIDGE = Handler(check=compares_itself, apply=_configure_bridge)
+CONFIGURE_BRIDGE = Handler(check=always_due, apply=_configure_bridge)
 APPLY_MANIFEST = Handler(check=_check_manifest, apply=_apply_manifest)

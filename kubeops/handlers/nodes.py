@@ -2,7 +2,7 @@
 
 from kubeops.engine.context import DONE, NEEDED, Check, Handler, State, StepContext
 from kubeops.engine.gates import Gate, Reading
-from kubeops.handlers.observe import nodes, working_objects
+from kubeops.handlers.observe import always_due, change_nothing, nodes, working_objects
 from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
 from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode
@@ -39,14 +39,6 @@ def _delete(action: DeleteNode, context: StepContext) -> None:
     context.run(kubectl("delete", "node", action.node, "--ignore-not-found"))
 
 
-def _await_check(_action: AwaitCluster, _context: StepContext) -> Check:
-    return NEEDED
-
-
-def _await_apply(_action: AwaitCluster, _context: StepContext) -> None:
-    """Nothing is changed: the gate is the step."""
-
-
 def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
     left_out = [context.desired.host(name) for name in action.left_out]
 
@@ -64,4 +56,4 @@ def _await_gate(action: AwaitCluster, context: StepContext) -> Gate:
 
 DESCRIBE_NODE = Handler(check=_check_described, apply=_describe)
 DELETE_NODE = Handler(check=_check_there, apply=_delete)
-AWAIT_CLUSTER = Handler(check=_await_check, apply=_await_apply, gate=_await_gate)
+AWAIT_CLUSTER = Handler(check=always_due, apply=change_nothing, gate=_await_gate)

@@ -179,6 +179,10 @@ def api_trouble(context: StepContext) -> str:
     return "" if answer.ok else f"its API server: {answer.output.strip()[-200:]}"
 
 
-def compares_itself(_action: object, _context: StepContext) -> Check:
-    """The check of actions whose `apply` compares with the machine, and changes what differs."""
+def always_due(_action: object, _context: StepContext) -> Check:
+    """The check of actions whose `apply` changes only what differs, or whose gate is the step."""
     return NEEDED
+
+
+def change_nothing(_action: object, _context: StepContext) -> None:
+    """The `apply` of actions whose gate is the step."""

@@ -13,7 +13,7 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
 from kubeops.facts.parse_packages import parse_packages
-from kubeops.handlers.observe import compares_itself, host_facts
+from kubeops.handlers.observe import always_due, host_facts
 from kubeops.handlers.tools import APT_LOCK_WAIT, apt_get, dpkg_configure, shell
 from kubeops.model.event import REHEARSAL
 from kubeops.model.observed import Package
@@ -259,7 +259,7 @@ def _hold(action: HoldPackages, context: StepContext) -> None:
 
 
 INSTALL_PREREQUISITES = Handler(check=_check_prerequisites, apply=_install_prerequisites)
-ADD_PACKAGE_SOURCE = Handler(check=compares_itself, apply=_add_package_source)
+ADD_PACKAGE_SOURCE = Handler(check=always_due, apply=_add_package_source)
 INSTALL_PACKAGES = Handler(check=_check_packages, apply=_install_packages)
 FETCH_PACKAGES = Handler(check=_check_fetched, apply=_fetch)
 UPGRADE_KUBEADM = Handler(check=_check_kubeadm, apply=_upgrade_kubeadm)

@@ -17,7 +17,7 @@ from kubeops.engine.context import DONE, NEEDED, Check, Handler, StepContext
 from kubeops.engine.gates import Gate
 from kubeops.errors import StepError
 from kubeops.handlers.kubeadm import control_plane_gate, kubeadm_init
-from kubeops.handlers.observe import compares_itself, host_facts, kubeadm_state, settled
+from kubeops.handlers.observe import always_due, host_facts, kubeadm_state, settled
 from kubeops.handlers.reset import clear
 from kubeops.handlers.restore import HINT, check_phase, local_pki, on_mark, phase_of
 from kubeops.handlers.tools import kubectl, shell
@@ -186,5 +186,5 @@ def _forget(action: ForgetTokens, context: StepContext) -> None:
 STAGE_PKI = Handler(check=_check_pki, apply=_stage_pki)
 SET_ASIDE = Handler(check=_check_aside, apply=_set_aside)
 PLACE_RESTORED = Handler(check=_check_placed, apply=_place)
-REVIVE_CLUSTER = Handler(check=compares_itself, apply=_revive, gate=_revived)
+REVIVE_CLUSTER = Handler(check=always_due, apply=_revive, gate=_revived)
 FORGET_TOKENS = Handler(check=_check_forgotten, apply=_forget)

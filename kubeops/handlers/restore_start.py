@@ -11,7 +11,14 @@ from kubeops.errors import GateError
 from kubeops.facts.parse_etcd import parse_alarms, parse_members
 from kubeops.facts.restore import parse_hashes
 from kubeops.handlers.etcd import etcdctl
-from kubeops.handlers.observe import api_trouble, cluster_facts, etcd_facts, nodes
+from kubeops.handlers.observe import (
+    always_due,
+    api_trouble,
+    change_nothing,
+    cluster_facts,
+    etcd_facts,
+    nodes,
+)
 from kubeops.handlers.restore import HINT, check_phase, on_mark, phase_of
 from kubeops.handlers.tools import kubectl, shell, systemctl
 from kubeops.model.observed import EtcdFacts
@@ -147,14 +154,6 @@ def _started(action: StartStaticPods, context: StepContext) -> Gate | None:
     return Gate(name=", ".join(action.pods), look=look, timeout=START_TIMEOUT)
 
 
-def _always(_action: object, _context: StepContext) -> Check:
-    return NEEDED
-
-
-def _nothing(_action: object, _context: StepContext) -> None:
-    """Nothing is changed: the gate is the step."""
-
-
 def _members(action: AwaitMembers, context: StepContext) -> Gate:
     def look() -> Reading:
         missing = _restored(action, context) if action.revision else _old(action, context)
@@ -286,8 +285,8 @@ def _close(action: CloseAttempt, context: StepContext) -> None:
 
 STOP_CONTROL_PLANE = Handler(check=_check_stopped, apply=_stop, gate=_stopped)
 START_STATIC_PODS = Handler(check=_check_started, apply=_start, gate=_started)
-AWAIT_MEMBERS = Handler(check=_always, apply=_nothing, gate=_members)
-RESYNC_NODE = Handler(check=_always, apply=_resync)
+AWAIT_MEMBERS = Handler(check=always_due, apply=change_nothing, gate=_members)
+RESYNC_NODE = Handler(check=always_due, apply=_resync)
 FORGET_NODES = Handler(check=_check_known, apply=_forget_nodes)
-AWAIT_RESTORED = Handler(check=_always, apply=_nothing, gate=_verified)
+AWAIT_RESTORED = Handler(check=always_due, apply=change_nothing, gate=_verified)
 CLOSE_ATTEMPT = Handler(check=_check_closed, apply=_close)

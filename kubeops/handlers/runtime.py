@@ -7,7 +7,7 @@ where the registry lacks it, with an error that does not name the cause. So kube
 from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
 from kubeops.facts.parse_packages import parse_containerd, parse_sandbox_image, upstream
-from kubeops.handlers.observe import compares_itself
+from kubeops.handlers.observe import always_due
 from kubeops.handlers.packages import install, installed, run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
 from kubeops.plan.actions import InstallRuntime, PullImages
@@ -159,5 +159,5 @@ def _pull_images(action: PullImages, context: StepContext) -> None:
     context.run(shell(_PULL, *needed, timeout=600, shows=("crictl", "pull", *needed)))
 
 
-INSTALL_RUNTIME = Handler(check=compares_itself, apply=_install_runtime)
-PULL_IMAGES = Handler(check=compares_itself, apply=_pull_images)
+INSTALL_RUNTIME = Handler(check=always_due, apply=_install_runtime)
+PULL_IMAGES = Handler(check=always_due, apply=_pull_images)

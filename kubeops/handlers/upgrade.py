@@ -23,6 +23,7 @@ from kubeops.engine.gates import Gate, Reading, wait_until
 from kubeops.errors import CommandError
 from kubeops.handlers.kube import kube
 from kubeops.handlers.observe import (
+    always_due,
     api_trouble,
     cluster_facts,
     etcd_facts,
@@ -231,10 +232,6 @@ def _control_plane(version: KubeVersion | None, context: StepContext) -> Reading
     return Reading(ok=not missing, text=text)
 
 
-def _check_nothing(_action: CheckUpgrade, _context: StepContext) -> Check:
-    return NEEDED
-
-
 def _plan(action: CheckUpgrade, context: StepContext) -> None:
     """Have kubeadm say itself that the cluster can go there; it changes nothing."""
     settled(context)
@@ -246,6 +243,6 @@ def _plan(action: CheckUpgrade, context: StepContext) -> None:
     )
 
 
-CHECK_UPGRADE = Handler(check=_check_nothing, apply=_plan)
+CHECK_UPGRADE = Handler(check=always_due, apply=_plan)
 UPGRADE_APPLY = Handler(check=_check_applied, apply=_apply, gate=_upgraded_gate)
 UPGRADE_NODE = Handler(check=_check_node, apply=_node, gate=_upgraded_gate)
