@@ -225,14 +225,14 @@ def store(scalar: Scalar) -> str:
 
 
 def repository(scalar: Scalar) -> str:
-    """Read the package repository's URL, which has one suite per minor release."""
+    """Read the package repository's URL, one suite per minor release; it ends with one slash."""
     written = _web_address(scalar, such_as="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/")
     if written.count("{minor}") != 1 or re.search(r"[{}]", written.replace("{minor}", "")):
         raise ValueError(
             f"{shown(written)} must have {{minor}} in it, once, and no other braces; kubeops fills "
             "it per release, as in https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
         )
-    return written
+    return written.rstrip("/") + "/"
 
 
 def _web_address(scalar: Scalar, *, such_as: str) -> str:
@@ -328,10 +328,8 @@ def package_version(scalar: Scalar) -> str:
     return written
 
 
-def jump(scalar: Scalar) -> str | None:
-    """Read a jump host, `[user@]host[:port]`; `none` takes back what the whole cluster has."""
-    if scalar.text == "none":
-        return None
+def jump(scalar: Scalar) -> str:
+    """Read a jump host, `[user@]host[:port]`, or `none`."""
     match = _JUMP.fullmatch(text(scalar))
     if match is None or not 1 <= int(match[2] or 22) <= 65535:  # noqa: PLR2004 - TCP's last port
         raise ValueError(

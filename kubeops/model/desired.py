@@ -27,9 +27,10 @@ class HostKeys(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """How a host is logged in to. Paths are absolute; `jump` is `[user@]host[:port]`.
+    """How a host is logged in to. Paths are absolute; `jump` is `[user@]host[:port]`, or `none`.
 
-    `None` means: what ~/.ssh/config says, else OpenSSH's default.
+    `None` means: what ~/.ssh/config says, else OpenSSH's default. The jump host `none` means that
+    there is none, whatever ~/.ssh/config says.
     """
 
     user: str | None = None

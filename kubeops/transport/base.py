@@ -45,7 +45,8 @@ class Command:
 
     def mask(self, text: str) -> str:
         """Return `text` with every secret of this command replaced."""
-        for secret in filter(None, self.secrets):
+        # The longest first: one may begin another, whose end would be left.
+        for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
 

@@ -23,6 +23,9 @@ from kubeops.errors import HostKeyError
 
 SSH_PORT = 22
 
+State = tuple[int, int, int, int]
+"""A file's device, inode, size and time of modification."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -166,7 +169,7 @@ class _File:
     def _plain(self) -> Mapping[str, Sequence[Entry]]:
         plain: dict[str, list[Entry]] = {}
         for entry in self.entries:
-            for name in entry.patterns if entry.is_plain else ():
+            for name in dict.fromkeys(entry.patterns) if entry.is_plain else ():
                 plain.setdefault(name, []).append(entry)
         return plain
 
@@ -177,15 +180,26 @@ class _File:
 
 def _present(files: Sequence[Path]) -> Iterator[_File]:
     for file in files:
-        try:
-            found = file.stat()
-        except FileNotFoundError:
-            continue
-        yield _load(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+        found = state(file)
+        if found is not None:
+            yield _load(file, found)
+
+
+def state(file: Path) -> State | None:
+    """Return what changes when `file` is written or replaced; None: it is not there.
+
+    Raises:
+        OSError: nobody can tell.
+    """
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _load(file: Path, _state: tuple[int, ...]) -> _File:
+def _load(file: Path, _state: State) -> _File:
     """Read one file; it is read again when its state is another."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -178,9 +178,12 @@ class SshRunner:
         result = self._probe(probe, asking)
         if result.ok:
             return asking
+        refusal = wire.sudo_refusal(result)
+        if wire.is_about_the_locale(refusal):
+            raise self._sudo_refused(refusal)
         raise AuthenticationError(
             f"{self.host}: sudo does not take the password in {file} for {self._session.user}: "
-            f"{wire.sudo_refusal(result) or result.output.strip()}",
+            f"{refusal or result.output.strip()}",
             host=self.host,
             hint="correct the file's first line",
         )
@@ -189,12 +192,16 @@ class SshRunner:
         return self._execute(command, sudo, lambda _piece: None)
 
     def _sudo_refused(self, refusal: str) -> AuthenticationError:
+        user = self._session.user
+        if wire.is_about_the_locale(refusal):
+            hint = f'on the host allow it by visudo: `Defaults:{user} env_keep += "LC_ALL"`'
+        else:
+            hint = (
+                f"on the host allow it without a password (`{user} ALL=(ALL) NOPASSWD: ALL` by "
+                "visudo), or set `sudo_password_file` under `ssh` in the inventory"
+            )
         return AuthenticationError(
-            f"{self.host}: sudo refuses {self._session.user}: {refusal}",
-            host=self.host,
-            hint="on the host allow it without a password "
-            f"(`{self._session.user} ALL=(ALL) NOPASSWD: ALL` by visudo), or set "
-            "`sudo_password_file` under `ssh` in the inventory",
+            f"{self.host}: sudo refuses {user}: {refusal}", host=self.host, hint=hint
         )
 
 

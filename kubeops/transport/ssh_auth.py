@@ -11,6 +11,7 @@ from pathlib import Path
 import paramiko
 
 from kubeops.errors import AuthenticationError
+from kubeops.transport.hostkeys import State, state
 from kubeops.transport.ssh_config import Target
 
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -125,7 +126,7 @@ class KeyLogin:
     def _load(self, file: Path, held: "tuple[paramiko.AgentKey, ...]") -> "paramiko.PKey | None":
         """Return the key in `file`; None: it has a passphrase and the agent does not hold it."""
         try:
-            return _read(file, file.stat().st_mtime_ns)
+            return _read(file, state(file), state(file.with_name(f"{file.name}-cert.pub")))
         except (paramiko.PasswordRequiredException, TypeError):
             # `cryptography` says TypeError for a PEM file with a passphrase
             public = _public(file)
@@ -153,8 +154,8 @@ class KeyLogin:
 
 
 @lru_cache(maxsize=16)
-def _read(file: Path, _modified: int) -> "paramiko.PKey":
-    """Read one file; hosts share it."""
+def _read(file: Path, _key: State | None, _certificate: State | None) -> "paramiko.PKey":
+    """Read a key and the certificate beside it, for all hosts; again when a state is another."""
     return paramiko.PKey.from_path(file)
 
 

@@ -16,6 +16,8 @@ _STATUS = ("sh", "-c", f'{_LOCALE} "$@"; exit $?', "sh")
 
 _NOT_FOUND = 127
 _NO_SUDO = re.compile(r"sh: .*\bsudo: .*not found")  # each shell says it in its own way
+_LOCALE_REFUSED = "are not allowed to set the following environment variables"
+# In small letters: sudo-rs begins some of its sentences with a capital.
 _SUDO_REFUSES = (
     "a password is required",
     "a terminal is required",
@@ -24,9 +26,14 @@ _SUDO_REFUSES = (
     "incorrect password attempt",
     "is not in the sudoers file",
     "is not allowed to",
-    "are not allowed to set the following environment variables",
+    _LOCALE_REFUSED,
     "may not run sudo",
     "account validation failure",
+    # sudo-rs: Ubuntu's since 25.10
+    "interactive authentication is required",
+    "authentication required but not attempted",
+    "incorrect authentication attempt",
+    "i'm afraid i can't do that",
 )
 
 
@@ -76,11 +83,17 @@ def sudo_refusal(result: Result) -> str:
     The output is read because sudo's status 1 is also the status of any program that fails.
     """
     text = result.stderr.strip()
-    if result.status == 1 and not result.stdout and any(words in text for words in _SUDO_REFUSES):
+    said = text.lower()
+    if result.status == 1 and not result.stdout and any(words in said for words in _SUDO_REFUSES):
         return next(text for text in reversed(text.splitlines()) if text)
     if result.status == _NOT_FOUND and _NO_SUDO.fullmatch(text):
         return text.splitlines()[-1]
     return ""
+
+
+def is_about_the_locale(refusal: str) -> bool:
+    """Whether sudo refused what `line` has it set, and not the user: no password helps there."""
+    return _LOCALE_REFUSED in refusal
 
 
 def _seconds(seconds: float) -> str:

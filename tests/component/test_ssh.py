@@ -462,7 +462,8 @@ def test_root_needs_no_sudo(site: Site) -> None:
 
 
 SUDO = """#!/bin/sh
-# Stands in for sudo: asks for the password `right` unless $FREE is set.
+# Stands in for sudo: asks for the password `right` unless $FREE is set, and then refuses to set
+# variables when $NOSETENV is.
 ask=yes read=no
 [ -z "$FREE" ] || ask=no
 while :; do
@@ -471,7 +472,7 @@ while :; do
     -S) read=yes ;;
     -p) shift ;;
     -k) ;;
-    *=*) export "$1" ;;
+    *=*) export "$1"; set="${1%%=*}" ;;
     --) shift; break ;;
     *) exit 99 ;;
     esac
@@ -480,6 +481,10 @@ done
 if [ "$ask" = yes ]; then
     [ "$read" = yes ] && IFS= read -r word
     [ "$word" = right ] || { echo "sudo: no password was provided" >&2; exit 1; }
+fi
+if [ -n "$NOSETENV" ] && [ -n "$set" ]; then
+    echo "sudo: sorry, you are not allowed to set the following environment variables: $set" >&2
+    exit 1
 fi
 exec "$@"
 """
@@ -548,6 +553,19 @@ def test_a_wrong_sudo_password_is_tried_once(site: Site) -> None:
     ) as c:
         run(runner, "true")
     assert "hunter3" not in f"{c.value.message}{c.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("free", "given"),
+    [("1", False), ("1", True), ("", True)],
+    ids=["free", "needless-password", "password"],
+)
+def test_a_sudo_that_may_not_set_the_locale(site: Site, free: str, *, given: bool) -> None:
+    file = password(site, "right\n") if given else None
+    runner = as_ops(site, f"FREE={free}", "NOSETENV=1", sudo_password_file=file)
+    with pytest.raises(AuthenticationError, match=r"sudo refuses ops: .* LC_ALL") as c:
+        run(runner, "true")
+    assert c.value.hint == 'on the host allow it by visudo: `Defaults:ops env_keep += "LC_ALL"`'
 
 
 def test_the_sudo_password_cannot_be_read(site: Site) -> None:

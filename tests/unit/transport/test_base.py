@@ -23,6 +23,11 @@ def test_an_empty_secret_masks_nothing() -> None:
     assert Command(argv=("echo", "ab"), secrets=("",)).shown == "echo ab"
 
 
+def test_a_secret_that_begins_another_leaves_nothing_of_it() -> None:
+    command = Command(argv=("echo", "abcdef", "abc"), secrets=("abc", "abcdef"))
+    assert command.shown == "echo '***' '***'"
+
+
 def test_scripts_are_left_out_and_what_they_run_is_shown() -> None:
     script = 'mark\ncat | "$@"\n'
     command = Command(argv=("sh", "-euc", script, "kubeops", "kubeadm", "join"))

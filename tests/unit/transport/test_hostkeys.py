@@ -127,6 +127,20 @@ def test_one_of_several_keys_is_enough(tmp_path: Path) -> None:
     assert hosts.kinds(host="cp1", name="10.0.0.11") == ("ssh-ed25519", "ssh-rsa")
 
 
+def test_lines_are_found_in_their_order(tmp_path: Path) -> None:
+    plain, wild = f"cp1.example {A.text}", f"*.example {R.text}"
+    for number, lines in enumerate(((plain, wild), (wild, plain))):
+        (tmp_path / str(number)).mkdir()
+        hosts = known(tmp_path / str(number), *lines)
+        kinds = tuple(line.split()[1] for line in lines)
+        assert hosts.kinds(host="cp1", name="cp1.example") == kinds
+
+
+def test_a_line_that_names_a_host_twice_is_found_once(tmp_path: Path) -> None:
+    hosts = known(tmp_path, f"a,A,b,a {A.text}")
+    assert [entry.line for entry in hosts._about("a", "cp1")] == [1]
+
+
 def test_revoked_wins(tmp_path: Path) -> None:
     hosts = known(tmp_path, f"10.0.0.11 {A.text}", f"@revoked * {A.text}", accept_new=True)
     with pytest.raises(HostKeyError, match="revoked by line 2"):

@@ -100,6 +100,11 @@ def test_jump_hosts_nearest_to_the_target_first(tmp_path: Path, jump: str, hops:
     assert target.jump is None or target.jump.known_hosts.accept_new
 
 
+def test_no_jump_host_is_no_proxy_command_either(tmp_path: Path) -> None:
+    text = "Host *\n  ProxyCommand nc %h %p\n"
+    assert resolve(tmp_path, text, Ssh(jump="none")).jump is None
+
+
 def test_a_jump_host_has_a_configuration_of_its_own(tmp_path: Path) -> None:
     text = """
     Host *

@@ -66,12 +66,25 @@ def test_tells_the_time_limit_from_a_status_of_the_program(
         "sudo: sorry, you must have a tty to run sudo",
         "ops is not in the sudoers file.",
         "sudo: sorry, you are not allowed to set the following environment variables: LC_ALL",
-        "Sorry, user ops is not allowed to execute '/usr/bin/env' as root on cp1.",
+        "Sorry, user ops is not allowed to execute '/usr/bin/timeout ... id' as root on cp1.",
         "sudo: no password was provided\nsudo: 1 incorrect password attempt",
+        "sudo: interactive authentication is required",
+        "sudo: Authentication failed, try again.\nsudo: Authentication required but not attempted",
+        "sudo: Maximum 3 incorrect authentication attempts",
+        "sudo: maximum 3 incorrect authentication attempts",
+        "sudo: I'm sorry ops. I'm afraid I can't do that",
+        "sudo: Account validation failure, is your account locked?",
     ],
 )
 def test_knows_the_refusals_of_sudo(stderr: str) -> None:
     assert wire.sudo_refusal(result(1, stderr=stderr)) == stderr.splitlines()[-1]
+
+
+def test_tells_the_refused_locale_from_a_refused_user() -> None:
+    refused = "not allowed to set the following environment variables: LC_ALL"
+    assert wire.is_about_the_locale(f"sudo: sorry, you are {refused}")
+    assert wire.is_about_the_locale(f"sudo: you are {refused}")  # sudo-rs
+    assert not wire.is_about_the_locale("ops is not in the sudoers file.")
 
 
 @pytest.mark.parametrize(
