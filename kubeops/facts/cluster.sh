@@ -42,7 +42,6 @@ named() {
     kube named -n kube-system get namespace/kube-system configmap/kubeadm-config \
         configmap/kubeops --ignore-not-found -o json
 }
-members() { etcd members member list; }
 health() { etcd health endpoint health --cluster; }
 status() { etcd status endpoint status --cluster; }
 alarms() { etcd alarms alarm list; }
@@ -56,9 +55,10 @@ together() { # FUNCTION...: all at the same time, their output one after the oth
     }
 }
 
-member_flags() { # the etcd member's own: nothing about it is assumed
+member_flags() { # the etcd member's own: nothing about it is assumed; `unsaid` is what it lacks
     endpoint='' cacert='' cert='' key=''
-    while read -r dash flag; do
+    while read -r dash flag _ || [ -n "$dash" ]; do
+        flag=${flag#[\"\']} flag=${flag%[\"\']}
         case $dash$flag in
         ---listen-client-urls=*) endpoint=${flag#*=} endpoint=${endpoint%%,*} ;;
         ---trusted-ca-file=*) cacert=${flag#*=} ;;
@@ -66,6 +66,21 @@ member_flags() { # the etcd member's own: nothing about it is assumed
         ---key-file=*) key=${flag#*=} ;;
         esac
     done <"$manifest"
+    unsaid=''
+    [ -n "$endpoint" ] || unsaid=listen-client-urls
+    [ -n "$cacert" ] || unsaid=trusted-ca-file
+    [ -n "$cert" ] || unsaid=cert-file
+    [ -n "$key" ] || unsaid=key-file
+}
+
+members() {
+    if [ -z "$unsaid" ]; then
+        etcd members member list
+        return
+    fi
+    end members 1
+    printf '%s has no flag --%s' "$manifest" "$unsaid"
+    end members.err 0
 }
 
 etcd_container() {
@@ -82,8 +97,11 @@ main() {
     announce
     if [ -e "$manifest" ]; then
         member_flags
-        container=$(etcd_container)
-        set -- members health status alarms "$@"
+        if [ -z "$unsaid" ]; then
+            container=$(etcd_container)
+            set -- health status alarms "$@"
+        fi
+        set -- members "$@"
     fi
     together "$@"
     section ended true

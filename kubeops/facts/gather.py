@@ -186,7 +186,7 @@ def _cluster(
 def _source(desired: Cluster) -> str:
     """The URL of the package source's index, for the release that is wanted."""
     minor = str(desired.kubernetes.minor)
-    return desired.package_repository.replace("{minor}", minor).rstrip("/") + "/Packages"
+    return desired.package_repository.replace("{minor}", minor) + "Packages"
 
 
 def _parted(

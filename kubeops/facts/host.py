@@ -67,6 +67,7 @@ def host_facts(host: str, sections: Sections, *, sent: datetime, received: datet
         cpus=_processors(read),
         memory=read.need("/proc/meminfo", parse_host.parse_memory),
         swap=read.maybe("/proc/swaps", parse_host.parse_swap, 0),
+        swap_at_boot=bool(read.text("/etc/fstab").strip()),
         disk_free=read.parse(
             "filesystems", partial(parse_host.parse_disk_free, directories=DIRECTORIES)
         ),
@@ -127,7 +128,7 @@ def _containerd(read: Reader, packages: Mapping[str, Package]) -> str | None:
     """Return containerd's version: its own word, else that of Debian's or Docker's package."""
     if read.ok("containerd"):
         return read.need("containerd", parse_packages.parse_containerd)
-    package = packages.get("containerd") or packages.get("containerd.io")
+    package = parse_packages.containerd_package(packages)
     if package is None:
         return None
     return read.parse("packages", lambda _text: parse_packages.upstream(package.version))

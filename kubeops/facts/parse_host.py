@@ -232,7 +232,7 @@ def parse_source(text: str) -> Source:
         return Source(text.strip().partition("\n")[0])
     return Source(
         status,
-        None if seconds == "-" else float(seconds),
+        float(seconds),
         tuple(sorted(KubeVersion.from_package(version) for version in versions)),
     )
 

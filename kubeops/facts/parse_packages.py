@@ -57,6 +57,11 @@ def parse_containerd(text: str) -> str:
     return upstream(version)
 
 
+def containerd_package(packages: Mapping[str, Package]) -> Package | None:
+    """Return the package that containerd came with: Debian's, or Docker's; None for neither."""
+    return packages.get("containerd") or packages.get("containerd.io")
+
+
 def packaged_release(package: Package | None) -> KubeVersion | None:
     """Return the release a package holds; None for no package and for another vendor's."""
     if package is None:

@@ -15,7 +15,7 @@ packages='kubeadm kubelet kubectl cri-tools kubernetes-cni containerd containerd
   ebtables ethtool gnupg gpg iproute2 iptables kmod nftables socat systemd-timesyncd util-linux
   unattended-upgrades zstd'
 units='kubelet containerd ufw firewalld unattended-upgrades'
-programs='apt-get dnf dpkg rpm systemctl kubeadm kubelet kubectl crictl ctr containerd runc docker
+programs='apt-get bash dnf dpkg rpm systemctl kubeadm kubelet kubectl crictl ctr containerd runc docker
   etcd etcdctl etcdutl conntrack cp curl ebtables ethtool flock gpg ip iptables losetup modprobe
   mount nft nsenter openssl python3 setsid sha256sum socat ss sudo swapoff tar timeout tc wget zstd'
 modules='overlay br_netfilter nf_conntrack ip_tables nf_tables ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh
@@ -38,11 +38,35 @@ without_stderr() { # PROGRAM ARGUMENT...: takes the place of this shell
     exec "$@" 2>/dev/null
 }
 
+ask_wget() { # URL: as curl with -w, the index and then status and seconds; or wget's own words
+    read -r began _ </proc/uptime
+    # Its --timeout is of one address, and a name may have many.
+    index=$(timeout 10 wget -nv --tries=1 -O - "$1" 2>&1)
+    case $?:$index in
+    0:*) answer=200 ;;
+    *' ERROR '[1-5][0-9][0-9]:*) answer=${index##*' ERROR '} answer=${answer%%:*} ;;
+    124:*)
+        echo 'wget: no answer within 10 s'
+        return 1
+        ;;
+    *)
+        printf '%s\n' "${index:-wget failed without a word}"
+        return 1
+        ;;
+    esac
+    read -r ended _ </proc/uptime
+    took=$((${ended%.*}${ended#*.} - ${began%.*}${began#*.})) # hundredths
+    printf '%s\n%s %d.%02d\n' "$index" "$answer" "$((took / 100))" "$((took % 100))"
+}
+
 source_answer() { # URL: the versions of kubeadm in that index; status and seconds on the last line
     if has curl; then
         index=$(curl -sSL --max-time 10 -w '\n%{http_code} %{time_total}\n' "$1") || return
     elif has wget; then
-        index=$(wget -q --timeout=10 --tries=1 -O - "$1" && echo '200 -') || return
+        index=$(ask_wget "$1") || {
+            printf '%s\n' "$index"
+            return 1
+        }
     else
         echo 'neither curl nor wget is installed'
         return 127
@@ -180,6 +204,10 @@ text_files() {
             }
             if (file ~ /^\/etc\/kubernetes\/[^\/]*\.conf$/)
                 return line ~ /^[ -]*(server|client-certificate-data|client-certificate): /
+            if (file == "/etc/fstab") {
+                split(line, entry)
+                return entry[3] == "swap" && entry[1] !~ /^#/
+            }
             if (file == "/proc/meminfo") return line ~ /^MemTotal:/
             if (file == "/proc/filesystems") return line ~ /overlay$/
             if (file == "/proc/self/status") return line ~ /^Cpus_allowed_list:/
@@ -215,7 +243,7 @@ text_files() {
             while ((getline line < "-") > 0) print line
         }' /etc/os-release /proc/sys/kernel/hostname /proc/sys/kernel/osrelease \
         /proc/sys/kernel/arch /etc/machine-id /proc/sys/kernel/random/boot_id \
-        /proc/meminfo /proc/swaps /proc/locks /proc/filesystems \
+        /proc/meminfo /proc/swaps /etc/fstab /proc/locks /proc/filesystems \
         /proc/self/status /sys/devices/system/cpu/online \
         /proc/net/fib_trie /proc/net/if_inet6 \
         "/lib/modules/$kernel/modules.builtin" "$@" \

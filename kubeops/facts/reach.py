@@ -1,7 +1,8 @@
 """Whether hosts reach each other on the ports Kubernetes needs, before anything listens there.
 
 A refused connection is reached: nothing listens yet, but nothing is in the way. Silence, or an
-answer that the host or network is unreachable, is a firewall or a missing route.
+answer that the host or network is unreachable, is a firewall or a missing route. A firewall that
+answers as a port does where nobody listens (REJECT with a TCP reset) cannot be told from one.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ _TIMEOUT = 30
 
 # bash, because POSIX sh cannot connect and nothing else is on every Debian.
 _SCRIPT = """
+command -v bash >/dev/null && command -v timeout >/dev/null || exit 127
 knock() {
   words=$(timeout 3 bash -c 'exec 3<>/dev/tcp/"$0"/"$1"' "$1" "$2" 2>&1 </dev/null) &&
     words=refused
@@ -33,11 +35,20 @@ def gather_reach(
 ) -> tuple[Reach, ...]:
     """Have `hosts` knock at each other's ports, all at once; return what they found.
 
-    A host whose answer cannot be had is left out: that it is not reachable is found elsewhere.
+    A host whose answer cannot be had, such as one without bash, does not even reach itself: the
+    only `Reach` with the same source and target says so, of port 0.
     """
     named = [host for host in desired.hosts if host.name in hosts]
     outcomes = each(named, lambda host: _knock(host, named, transport), at_once=at_once)
-    return tuple(reach for outcome in outcomes if outcome.ok for reach in outcome.value)
+    return tuple(
+        reach
+        for outcome in outcomes
+        for reach in (outcome.value if outcome.ok else (_untested(outcome.item),))
+    )
+
+
+def _untested(source: Host) -> Reach:
+    return Reach(source=source.name, target=source.name, port=0, reached=False)
 
 
 def _knock(source: Host, hosts: Sequence[Host], transport: Transport) -> tuple[Reach, ...]:

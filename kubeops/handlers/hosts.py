@@ -8,12 +8,12 @@ from kubeops.plan.hosts import kernel_files
 from kubeops.transport.base import Command
 from kubeops.transport.files import put
 
-# What brings swap back at the next boot goes first: once swap is off, nothing else tells that this
-# was not done. Units are listed while they are active; afterwards systemd forgets them.
+# What brings swap back at the next boot goes first: once swap is off, nothing else tells of a unit
+# that was not masked. Units are listed while they are active; afterwards systemd forgets them.
 _SWAP_OFF = r"""
-entry='^([^#].*[[:space:]]swap[[:space:]].*)$'
+entry='^[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]].*)?$'
 if grep -qE "$entry" /etc/fstab; then
-  sed -E -i.before-kubeops "s|$entry|# kubeops turned swap off: \1|" /etc/fstab
+  sed -E -i.before-kubeops "s|$entry|# kubeops turned swap off: &|" /etc/fstab
 fi
 systemctl list-units --type=swap --no-legend --plain | while read -r unit rest; do
   systemctl mask --quiet "$unit"

@@ -107,6 +107,8 @@ class HostFacts:
     files: Mapping[str, FileFacts]
     programs: frozenset[str]
     """Programs found on the PATH, of those kubeops asks for."""
+    swap_at_boot: bool = False
+    """Whether /etc/fstab turns swap on, which then comes back at the next boot."""
     loadable: frozenset[str] = frozenset()
     """Kernel modules that modprobe knows how to load, of those Kubernetes needs."""
     container_runtime: str | None = None
@@ -126,7 +128,7 @@ class HostFacts:
     """Whether /var/lib/etcd holds a member."""
     apt_locked: bool = False
     repository_status: str = ""
-    """HTTP answer of the package source as seen from the host: `200`, or curl's own words."""
+    """HTTP answer of the package source as seen from the host: `200`, or curl's or wget's words."""
     repository_seconds: float | None = None
     repository_offers: tuple[KubeVersion, ...] = ()
     """The releases of kubeadm in that package source, oldest first; empty when it was not asked."""

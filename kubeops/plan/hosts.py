@@ -112,7 +112,7 @@ def _(action: ConfigureKernel, facts: HostFacts) -> bool:
 
 @satisfied.register
 def _(_action: DisableSwap, facts: HostFacts) -> bool:
-    return facts.swap == 0
+    return facts.swap == 0 and not facts.swap_at_boot
 
 
 @satisfied.register

@@ -4,6 +4,7 @@ Each check is a function that yields findings; all run, all findings are shown a
 name is what `--accept` takes. Limits are kubeadm's own where it has any.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
@@ -20,6 +21,7 @@ from kubeops.plan.preflight_cluster import (
     no_cluster_yet,
     reachability,
 )
+from kubeops.plan.reset import has_traces
 
 SUPPORTED_SYSTEMS = frozenset({"debian", "ubuntu"})
 SUPPORTED_ARCHITECTURES = frozenset({"x86_64", "aarch64"})
@@ -35,6 +37,16 @@ FREE_DISK = {
 SLOW_SOURCE = 5.0
 CONTROL_PLANE_PORTS = (6443, 2379, 2380, 10250, 10257, 10259)
 WORKER_PORTS = (10250,)
+BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
+"""`kubeadm join` refuses a host that has it."""
+CONTROL_PLANE_KUBECONFIGS = tuple(
+    f"/etc/kubernetes/{name}.conf"
+    for name in ("admin", "super-admin", "controller-manager", "scheduler")
+)
+"""kubeadm takes those it finds for its own, and fails when they are of another CA."""
+CNI_DIRECTORY = "/etc/cni/net.d/"
+CNI_SUFFIXES = (".conf", ".conflist", ".json")
+CNI_OWN = CNI_DIRECTORY + "10-kubeops-bridge.conflist"
 
 HostCheck = Callable[[Host, HostFacts, Cluster], Iterable[Finding]]
 
@@ -79,8 +91,8 @@ def preflight(
         and host.name not in membership.members
         and (not limit or host.name in limit)
     ]
-    found.extend(between_hosts(facts, joining))
-    found.extend(reachability(reach, limit))
+    found.extend(between_hosts(desired, facts, joining))
+    found.extend(reachability(facts, reach, limit))
     if membership.exists:
         found.extend(existing_cluster(desired, facts, membership, joining))
     else:
@@ -177,6 +189,13 @@ def _swap(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
             "Nothing, or turn it off yourself first.",
             host=host.name,
         )
+    elif facts.swap_at_boot:
+        yield warning(
+            "swap",
+            "swap is off, but /etc/fstab turns it on at boot; its line there will be commented out",
+            "Nothing, or take it out of /etc/fstab yourself first.",
+            host=host.name,
+        )
 
 
 def _ports(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
@@ -208,6 +227,22 @@ def _address(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Findin
         )
 
 
+def _networks(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
+    """Addresses besides the inventory's, such as those of a second network card."""
+    if facts.unfinished is not None:
+        return
+    for key, network in (("pods", desired.networks.pods), ("services", desired.networks.services)):
+        inside = [text for text in facts.addresses if ip_address(text) in network]
+        if inside:
+            yield acceptable(
+                "network-overlap",
+                f"holds {', '.join(inside)}, which lies in the network of {key}, {network}",
+                f"See: ip -br addr. Choose another cluster.networks.{key}; an interface that an "
+                "earlier cluster left goes with: ip link delete NAME",
+                host=host.name,
+            )
+
+
 def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[Finding]:
     url = desired.package_repository.format(minor=desired.kubernetes.minor)
     if not facts.programs & {"curl", "wget"}:
@@ -218,11 +253,12 @@ def _package_source(host: Host, facts: HostFacts, desired: Cluster) -> Iterator[
             host=host.name,
         )
         return
+    try_it = "curl -v" if "curl" in facts.programs else "wget -O /dev/null"
     if facts.repository_status and facts.repository_status != "200":
         yield blocking(
             "package-source",
             f"{url} answers {facts.repository_status}",
-            f"From the host: curl -v {url}Packages; a mirror goes under packages.repository.",
+            f"From the host: {try_it} {url}Packages; a mirror goes under packages.repository.",
             host=host.name,
         )
     elif facts.repository_offers and desired.kubernetes not in facts.repository_offers:
@@ -265,13 +301,40 @@ def _leftovers(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Find
         traces.append("/etc/kubernetes/pki/ca.crt")
     if facts.etcd_data:
         traces.append("an etcd member in /var/lib/etcd")
-    if traces:
+    refused = CONTROL_PLANE_KUBECONFIGS if host.is_control_plane else ()
+    files = [path for path in (BOOTSTRAP_KUBECONFIG, *refused) if path in facts.files]
+    if traces or files:
         yield blocking(
             "leftovers",
-            f"holds leftovers of another cluster: {', '.join(traces)}",
-            f"When nobody needs them: invoke reset --limit {host.name}",
+            f"holds leftovers of another cluster: {', '.join((*traces, *files))}",
+            _moved_aside(host, facts, files),
             host=host.name,
         )
+
+
+def _cni(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
+    """The runtime takes the first file by name, even before the plugin has written its own."""
+    if facts.unfinished is not None:
+        return
+    foreign = [
+        path
+        for path in sorted(facts.files)
+        if path.startswith(CNI_DIRECTORY) and path.endswith(CNI_SUFFIXES) and path != CNI_OWN
+    ]
+    if foreign:
+        yield acceptable(
+            "cni",
+            f"already has a network for pods: {', '.join(foreign)}; its first pods would get that",
+            _moved_aside(host, facts, foreign),
+            host=host.name,
+        )
+
+
+def _moved_aside(host: Host, facts: HostFacts, files: Sequence[str]) -> str:
+    """Return what to type; files alone are no cluster to `reset`, which leaves such hosts be."""
+    if has_traces(facts):
+        return f"When nobody needs them: invoke reset --limit {host.name}"
+    return f"When nobody needs them, on the host: mv {shlex.join(files)} /root/"
 
 
 def _firewall(host: Host, facts: HostFacts, _desired: Cluster) -> Iterator[Finding]:
@@ -313,9 +376,11 @@ _NEW_HOST: tuple[HostCheck, ...] = (
     _ports,
     _clock,
     _address,
+    _networks,
     _package_source,
     _packages,
     _leftovers,
+    _cni,
     _firewall,
 )
 

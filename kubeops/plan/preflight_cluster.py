@@ -2,21 +2,36 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from ipaddress import ip_address
 
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import ClusterFacts, Reach
+from kubeops.plan.common_checks import CLOCK_SKEW
 from kubeops.plan.convergence import members_not_yet, without_members
-from kubeops.plan.findings import blocking
+from kubeops.plan.findings import acceptable, blocking, warning
 from kubeops.plan.install import Membership
 from kubeops.plan.model import Finding
 
+KNOCKING_PROGRAMS = {"bash": "bash", "timeout": "coreutils"}
+"""What a host knocks at ports with (facts/reach.py), and the packages they come in."""
 
-def between_hosts(facts: ClusterFacts, joining: Sequence[Host]) -> Iterator[Finding]:
-    """A host that joins as the copy of another: kubelets and CNIs need these to be unique.
 
-    Members that have always been alike are none of an install's business.
+def between_hosts(
+    desired: Cluster, facts: ClusterFacts, joining: Sequence[Host]
+) -> Iterator[Finding]:
+    """What is wrong between a host that joins and another one.
+
+    Members that have always been like that are none of an install's business.
     """
     new = {host.name for host in joining}
+    yield from _copies(facts, new)
+    yield from _same_address(desired, facts, new)
+    yield from _clocks_apart(facts, new)
+
+
+def _copies(facts: ClusterFacts, new: AbstractSet[str]) -> Iterator[Finding]:
+    """A host that is the copy of another: kubelets and CNIs need these to be unique."""
     for check, what, attribute in (
         ("hostname", "hostname", "hostname"),
         ("machine-id", "/etc/machine-id", "machine_id"),
@@ -35,10 +50,58 @@ def between_hosts(facts: ClusterFacts, joining: Sequence[Host]) -> Iterator[Find
                 )
 
 
-def reachability(reach: Sequence[Reach], limit: Sequence[str]) -> Iterator[Finding]:
+def _same_address(
+    desired: Cluster, facts: ClusterFacts, new: AbstractSet[str]
+) -> Iterator[Finding]:
+    holders: defaultdict[object, list[str]] = defaultdict(list)
+    for name, host in facts.hosts.items():
+        for text in host.addresses:
+            holders[ip_address(text)].append(name)
+    for owner in desired.hosts:
+        for name in holders[ip_address(owner.address)]:
+            if name != owner.name and not new.isdisjoint((name, owner.name)):
+                yield blocking(
+                    "address",
+                    f"holds {owner.address}, which the inventory says is {owner.name}'s",
+                    "Take it off one of them (see: ip -br addr), or correct "
+                    f"hosts.{owner.name}.address.",
+                    host=name,
+                )
+
+
+def _clocks_apart(facts: ClusterFacts, new: AbstractSet[str]) -> Iterator[Finding]:
+    """The two that are furthest apart; one that is off by itself has its finding already."""
+    skews = {
+        name: host.clock_skew
+        for name, host in facts.hosts.items()
+        if abs(host.clock_skew) <= CLOCK_SKEW
+    }
+    pairs = [
+        (abs(skews[one] - skews[other]), one, other)
+        for one in skews
+        for other in skews
+        if one in new
+    ]
+    apart, one, other = max(pairs, default=(0.0, "", ""))
+    if apart > CLOCK_SKEW:
+        yield acceptable(
+            "clock-skew",
+            f"its clock is {apart:.1f} s off {other}'s; certificates and etcd need clocks that "
+            "agree",
+            f"Synchronise both, {one} and {other}: timedatectl set-ntp true",
+            host=one,
+        )
+
+
+def reachability(
+    facts: ClusterFacts, reach: Sequence[Reach], limit: Sequence[str]
+) -> Iterator[Finding]:
     """Ports that Kubernetes needs between two hosts, and that one does not reach on the other."""
     blocked: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for knock in reach:
+        if knock.source == knock.target:
+            yield _untested(knock.source, facts)
+            continue
         concerned = not limit or knock.source in limit or knock.target in limit
         if concerned and not knock.reached:
             blocked[knock.source, knock.target].append(knock.port)
@@ -49,6 +112,20 @@ def reachability(reach: Sequence[Reach], limit: Sequence[str]) -> Iterator[Findi
             f"Open it in the firewalls between them; try: nc -vz -w 2 {target} {min(ports)}",
             host=source,
         )
+
+
+def _untested(source: str, facts: ClusterFacts) -> Finding:
+    missing = sorted(KNOCKING_PROGRAMS.keys() - facts.hosts[source].programs)
+    return warning(
+        "reachability",
+        "whether it reaches the other hosts could not be tested: "
+        + (f"it lacks {', '.join(missing)}" if missing else "no answer came"),
+        f"apt-get install {' '.join(KNOCKING_PROGRAMS[name] for name in missing)}"
+        if missing
+        else "Type it again, or test by hand: kubernetes.io/docs/reference/networking/"
+        "ports-and-protocols/",
+        host=source,
+    )
 
 
 def no_cluster_yet(

@@ -25,6 +25,7 @@ BARE = ("sh", "awk", "date", "stat", "uname", "cat", "tr")
 def run(command: Command, *, shell: str = "sh", path: str = "", manifest: str = "") -> Sections:
     script = command.stdin
     assert script is not None
+    assert (MANIFEST_LINE in script) == (b"member_flags" in script)
     script = script.replace(MANIFEST_LINE, f"manifest={manifest or '/nowhere'}\n".encode())
     if path:
         assert PATH_LINE in script
@@ -118,6 +119,60 @@ def test_a_package_source_that_answers_and_one_that_does_not(tmp_path: Path) -> 
     assert (refused.text, refused.status) == ("curl: (6) no", 6)
 
 
+WGET_WORDS = {
+    "good": "200 0.",
+    "gone": "404 0.",
+    "no name": "wget: unable to resolve host address 'x'",
+    "hangs": "wget: no answer within 10 s",
+    "mute": "wget failed without a word",
+}
+
+
+@pytest.mark.parametrize("host", WGET_WORDS)
+def test_wget_answers_as_curl_does(host: str, tmp_path: Path) -> None:
+    stub(
+        tmp_path,
+        "wget",
+        """case $* in
+        *-q*) ;;
+        *good*) echo 'Package: kubeadm'; echo 'Version: 1.35.4-1.1'; echo '2026 URL:x [9/9]' >&2 ;;
+        *gone*) printf 'http://x:\\n2026-11-21 18:58:40 ERROR 404: Not Found.\\n' >&2; exit 8 ;;
+        *name*) echo "wget: unable to resolve host address 'x'" >&2; exit 4 ;;
+        *hangs*) printf 'Package: kubeadm\\n'; exit 124 ;;
+        *) exit 1 ;;
+        esac""",
+    )
+    stub(tmp_path, "timeout", 'shift; exec "$@"')
+    source = run(host_probe(f"http://{host}/"), path=tools(tmp_path, *BARE))["source"]
+    *versions, last = source.text.splitlines()
+    assert last.startswith(WGET_WORDS[host])
+    assert versions == (["1.35.4-1.1"] if host == "good" else [])
+    assert source.ok == last.startswith(("200", "404"))
+
+
+@pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
+def test_the_real_wget_has_words_for_a_failure(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    path = tools(tmp_path, *BARE, "wget", "timeout")
+    source = run(host_probe(f"http://127.0.0.1:{port}/"), path=path)["source"]
+    assert "Connection refused" in source.text
+
+
+def test_of_fstab_only_swap_leaves_the_host(tmp_path: Path) -> None:
+    fstab = tmp_path / "fstab"
+    swap = "/swap.img\tnone\tswap\tsw\t0\t0\n  LABEL=a#b none swap\n"
+    fstab.write_text(
+        f"{swap}# /dev/sdz none swap sw 0 0\n #UUID=1 none swap sw 0 0\n"
+        "LABEL=data /mnt/swap ext4 defaults 0 2\nLABEL=more /mnt/more auto swap 0 2\n"
+    )
+    probe = host_probe()
+    assert probe.stdin is not None
+    moved = probe.stdin.replace(b"/etc/fstab", str(fstab).encode())
+    sections = run(replace(probe, stdin=moved), path=tools(tmp_path, *BARE))
+    assert sections[str(fstab)].text == swap
+
+
 def test_slow_programs_do_not_mix_their_sections(tmp_path: Path) -> None:
     for program in ("kubeadm", "kubelet", "kubectl", "containerd", "dpkg-query"):
         stub(tmp_path, program, f"i=0; while [ $i -lt 400 ]; do echo {program}; i=$((i + 1)); done")
@@ -169,6 +224,36 @@ def test_etcdctl_comes_through_the_api_when_there_is_no_crictl(tmp_path: Path) -
     path = tools(tmp_path, *BARE, "timeout", "head")
     sections = run(cluster_probe("cp1", "all"), path=path, manifest=member(tmp_path))
     assert "-n kube-system exec etcd-cp1 -- etcdctl" in sections["members"].text
+
+
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [
+        ("    - --cert-file=/cert\n", '    - "--cert-file=/cert"\n'),
+        ("    - --cert-file=/cert\n", "    - '--cert-file=/cert'\n"),
+        ("    - --cert-file=/cert\n", "    - --cert-file=/cert  # of our own authority\n"),
+    ],
+)
+def test_flags_are_understood_as_people_write_them(
+    written: str, changed: str, tmp_path: Path
+) -> None:
+    stub(tmp_path, "etcdctl", "echo etcdctl $*")
+    manifest = Path(member(tmp_path))
+    manifest.write_text(manifest.read_text().replace(written, changed).rstrip("\n"))
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    sections = run(cluster_probe("cp1", "etcd"), path=path, manifest=str(manifest))
+    flags = "--endpoints https://127.0.0.1:2379 --cacert /ca --cert /cert --key /key"
+    assert flags in sections["members"].text
+
+
+def test_a_member_without_certificates_is_not_asked_and_says_why(tmp_path: Path) -> None:
+    manifest = Path(member(tmp_path))
+    manifest.write_text(manifest.read_text().replace("    - --key-file=/key\n", ""))
+    path = tools(tmp_path, *BARE, "timeout", "head")
+    sections = run(cluster_probe("cp1", "etcd"), path=path, manifest=str(manifest))
+    assert sections["members"].status == 1
+    assert sections["members.err"].text == f"{manifest} has no flag --key-file"
+    assert "health" not in sections
 
 
 def test_etcd_is_left_alone_where_it_does_not_run(tmp_path: Path) -> None:
