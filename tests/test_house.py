@@ -113,6 +113,21 @@ def test_a_checkout_has_the_same_verbs() -> None:
     assert all(verb.path in listed for verb in VERBS)
 
 
+def test_what_people_are_told_to_type_exists() -> None:
+    texts = [
+        *(ROOT / "kubeops").rglob("*.py"),
+        *(ROOT / "inventories").glob("*.yaml"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*.md"),
+    ]
+    told = {
+        verb
+        for file in texts
+        for verb in re.findall(r"\binvoke ([a-z]+(?:\.[a-z]+)*)\b(?!\()", file.read_text())
+    }
+    assert told - {verb.path for verb in VERBS} == set()
+
+
 def test_listing_verbs_imports_nothing_heavy() -> None:
     ended = python(
         "-c",

@@ -50,12 +50,14 @@ class Report:
     """What a verb found or did: `data` for programs (any value of the model), `text` for people.
 
     `error` is for a verb that ended badly and has a report all the same, such as a run that
-    failed: it gives the exit status; `text` has explained it already.
+    failed: it gives the exit status; `text` has explained it already. `inventory` is the one the
+    report is about, when the verb takes none.
     """
 
     data: object
     text: "RenderableType"
     error: KubeopsError | None = None
+    inventory: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +157,9 @@ def command(
             from kubeops.render.screen import open_screen
 
             screen = open_screen(json=bool(values.get("json")), verbose=bool(values.get("verbose")))
-            with boundary(path, screen=screen):
+            given = values.get("inventory")
+            inventory = given if isinstance(given, str) else None
+            with boundary(path, screen=screen, inventory=inventory):
                 if context.config.run.dry:
                     raise UsageError(
                         "--dry would take every answer of every host for granted",
@@ -179,8 +183,10 @@ def command(
 
 
 @contextmanager
-def boundary(verb: str, *, screen: "Screen") -> Iterator[None]:
+def boundary(verb: str, *, screen: "Screen", inventory: str | None = None) -> Iterator[None]:
     """Turn whatever is raised inside into an explanation and an exit status.
+
+    `inventory` is what `--inventory` says: commands in the explanation are about the same one.
 
     Raises:
         Exit: with the status of the outcome, when it is not 0.
@@ -188,7 +194,7 @@ def boundary(verb: str, *, screen: "Screen") -> Iterator[None]:
     try:
         yield
     except KubeopsError as error:
-        _explain(error, verb=verb, screen=screen)
+        _explain(error, verb=verb, screen=screen, inventory=inventory)
         raise Exit(code=error.exit_status) from None
     except KeyboardInterrupt:
         interrupted = InterruptedRunError("interrupted", hint="the same command goes on from here")
@@ -215,26 +221,33 @@ def _given(options: tuple[Option, ...], values: dict[str, Value]) -> tuple[str, 
 
 
 def _publish(report: Report, call: Invocation) -> None:
+    from kubeops.cli._hints import completed, completed_text
+
+    inventory = call.options.inventory or report.inventory
     if not call.screen.json:
-        call.screen.result(report.text)
+        call.screen.result(completed_text(report.text, inventory))
     else:
         from kubeops.render import jsonout
 
         if report.error is None:
-            call.screen.document(jsonout.success(call.verb, report.data))
+            envelope = jsonout.success(call.verb, report.data)
         else:
-            call.screen.say(report.text)
-            call.screen.document(jsonout.failure(call.verb, report.error, data=report.data))
+            call.screen.say(completed_text(report.text, inventory))
+            envelope = jsonout.failure(call.verb, report.error, data=report.data)
+        call.screen.document(completed(envelope, inventory))
     if report.error is not None:
         raise Exit(code=report.error.exit_status)
 
 
-def _explain(error: KubeopsError, *, verb: str, screen: "Screen") -> None:
+def _explain(
+    error: KubeopsError, *, verb: str, screen: "Screen", inventory: str | None = None
+) -> None:
+    from kubeops.cli._hints import completed, completed_text
     from kubeops.render import errors, jsonout
 
     if screen.json:
-        screen.document(jsonout.failure(verb, error))
-    screen.say(errors.error(error))
+        screen.document(completed(jsonout.failure(verb, error), inventory))
+    screen.say(completed_text(errors.error(error), inventory))
 
 
 def _admit(error: Exception, *, verb: str, screen: "Screen") -> None:

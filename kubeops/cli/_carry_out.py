@@ -1,14 +1,16 @@
 """From an approved plan to its report: the same for every verb that changes a cluster."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from kubeops.cli._app import Invocation, Report, typed
+from kubeops.cli._hints import completed
 from kubeops.cli.approval import approve
 from kubeops.engine.clock import Clock
 from kubeops.engine.runs import list_runs
 from kubeops.engine.state import state_directory
-from kubeops.model.event import Sink
+from kubeops.model.event import Event, Sink
 from kubeops.model.run import Outcome, RunState, StepState
 from kubeops.plan.model import Plan
 
@@ -45,8 +47,12 @@ def carry_out(
         durations=_durations(state_directory(), plan),
         verbose=call.screen.verbose,
     )
+
+    def show(event: Event) -> None:
+        view(replace(event, text=completed(event.text, call.options.inventory)))
+
     with view:
-        outcome = run(view)
+        outcome = run(show)
     following = _following(outcome, call, otherwise)
     return Report(
         data=outcome,

@@ -152,7 +152,7 @@ VERBOSE = Option(name="verbose", help="Show every step of a plan, and details of
 ANY = (JSON, VERBOSE)
 """Options of verbs that need no cluster."""
 READS = (INVENTORY, LIMIT, *ANY)
-"""Options of verbs that observe a cluster."""
+"""Options of verbs that look at hosts one by one."""
 CHANGES = (INVENTORY, PLAN, YES, APPROVE, LIMIT, ACCEPT, *ANY)
 """Options of verbs that change a cluster."""
 

@@ -5,10 +5,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from kubeops.cli._app import Invocation
+from kubeops.cli._hints import completed
+from kubeops.cli._options import meant
 from kubeops.engine.state import state_directory
 from kubeops.errors import PlanChangedError, PreflightError, UsageError
 from kubeops.plan.model import Finding, Plan, Severity
@@ -33,6 +36,8 @@ def approve(plan: Plan, call: Invocation, *, answers: TextIO | None = None) -> b
         UsageError: nobody is there to ask, and neither `--yes` nor `--approve` was given.
     """
     options = call.options
+    plan = _typable(plan, options.inventory)
+    _tell_unknown(plan, call)
     if options.plan:
         _keep(plan)
     if plan.refusals:
@@ -66,6 +71,29 @@ def confirm(name: str, given: str | None, call: Invocation, *, act: str, hint: s
         given = sys.stdin.readline().strip()
     if given != name:
         raise UsageError(f"{act} needs its name, {name}; nothing was done", hint=hint)
+
+
+def _typable(plan: Plan, inventory: str | None) -> Plan:
+    """Return `plan` with the commands in what was found completed; its digest is the same."""
+    findings = tuple(
+        replace(
+            finding,
+            text=completed(finding.text, inventory),
+            cure=completed(finding.cure, inventory),
+        )
+        for finding in plan.findings
+    )
+    return replace(plan, findings=findings, done=completed(plan.done, inventory))
+
+
+def _tell_unknown(plan: Plan, call: Invocation) -> None:
+    """Say which names of `--accept` no finding has; no error, for scripts keep fixed lists."""
+    found = {finding.check for finding in plan.findings}
+    for name in dict.fromkeys(call.options.accept):
+        if name not in found:
+            call.screen.say(
+                f"note: no finding here is called {name} (--accept){meant(name, found)}"
+            )
 
 
 def _refuse(plan: Plan, call: Invocation) -> None:

@@ -260,9 +260,11 @@ def _progress(call: Invocation) -> Callable[[str], None]:
 
 
 def _alarm(call: Invocation, cluster: "Cluster", document: dict[str, object]) -> None:
+    from kubeops.cli._hints import completed
     from kubeops.ops.backup import alarm
 
     argv = cluster.backup.on_failure
+    document = completed(document, call.options.inventory)
     trouble = alarm(argv, json.dumps(document).encode() + b"\n") if argv else ""
     if trouble:
         call.screen.say(_whole(f"warning: {trouble}"))
@@ -313,7 +315,7 @@ def _stale(found: "Freshness") -> BackupTooOldError:
             f"the newest proven backup of {found.cluster}, {found.newest.name}, is "
             f"{age(found.newest.age)} old; {age(found.max_age)} are allowed"
         )
-    return BackupTooOldError(said, hint=f"take one now: {typed('backup')}")
+    return BackupTooOldError(said, hint="take one now: invoke backup")
 
 
 def _fields(found: "Freshness") -> dict[str, object]:

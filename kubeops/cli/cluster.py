@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubeops.cli._app import Invocation, Later, Report, command
-from kubeops.cli._options import CHANGES, INVENTORY, JSON, READS, VERBOSE, Option
+from kubeops.cli._options import ANY, CHANGES, INVENTORY, JSON, VERBOSE, Option
+from kubeops.errors import TransportError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kubeops.model.desired import Cluster
+    from kubeops.model.observed import ClusterFacts
     from kubeops.plan.model import Plan
 
 CONFIRM = Option(
@@ -54,9 +56,12 @@ def reset(call: Invocation, *, confirm: str | None) -> Report | None:
     return _change(call, cluster, plan)
 
 
-@command("status", *READS)
+@command("status", INVENTORY, *ANY)
 def status(call: Invocation) -> Report:
-    """Show nodes, versions, etcd members, certificates and drift on one screen."""
+    """Show nodes, versions, etcd members, certificates and drift on one screen.
+
+    What cannot be reached is shown as such; status 3 when no host was reached at all.
+    """
     from kubeops.ops.freshness import glance
     from kubeops.ops.session import open_session
 
@@ -64,14 +69,19 @@ def status(call: Invocation) -> Report:
     with open_session(cluster) as session:
         facts = session.observe()
         backup = glance(cluster, state=session.state, now=facts.at)
+    error = _nobody(facts, cluster)
 
     def text() -> "RenderableType":
+        from rich.console import Group
+
+        from kubeops.render.errors import error as explain
         from kubeops.render.status import status as render
 
-        return render(facts, cluster, backup=backup)
+        shown = render(facts, cluster, backup=backup)
+        return shown if error is None else Group(shown, "", explain(error))
 
     data = {field.name: getattr(facts, field.name) for field in fields(facts)}
-    return Report(data={**data, "backup": backup}, text=Later(text))
+    return Report(data={**data, "backup": backup}, text=Later(text), error=error)
 
 
 @command("kubeconfig", INVENTORY, OUTPUT, JSON, VERBOSE)
@@ -88,6 +98,17 @@ def kubeconfig(call: Invocation, *, output: str | None) -> Report:
     return Report(
         data={"path": path, "context": cluster.name},
         text=f"context {cluster.name} is in {path}, and is its current context now",
+    )
+
+
+def _nobody(facts: "ClusterFacts", cluster: "Cluster") -> TransportError | None:
+    if facts.hosts:
+        return None
+    names = ", ".join(facts.unreachable)
+    return TransportError(
+        f"no host of {cluster.name} was reached: {names}",
+        host=names,
+        hint="look at this machine's own network (VPN, jump host), then at the reason of each host",
     )
 
 

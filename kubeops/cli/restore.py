@@ -39,7 +39,7 @@ def restore(
     if undo == bool(from_):
         raise UsageError(
             "restore needs either --from NAME or --undo",
-            hint=f"See the backups: {typed('backup.list')}",
+            hint="See the backups: invoke backup.list",
         )
     if not call.options.plan:
         approval.confirm(

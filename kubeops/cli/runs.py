@@ -13,7 +13,14 @@ from kubeops.errors import UsageError
 if TYPE_CHECKING:
     from kubeops.model.run import RunRecord
 
-CLUSTER = Option(name="cluster", value="NAME", help="Only runs of this cluster.")
+
+def _cluster(text: str) -> str:
+    from kubeops.inventory.fields import label_name
+
+    return label_name(text)
+
+
+CLUSTER = Option(name="cluster", value="NAME", help="Only runs of this cluster.", parse=_cluster)
 RUN = Option(name="run", value="RUN", help="The run, as runs.list names it. Default: the newest.")
 _RESUMABLE: dict[str, Verb] = {
     verb.path: verb for verb in (clusters.install, clusters.reset, upgrade.upgrade, restore.restore)
@@ -39,7 +46,8 @@ def show(_call: Invocation, *, run: str | None, cluster: str | None) -> Report:
 
     record = chosen(run, cluster=cluster)
     following = (typed("runs.resume", "--run", record.run_id),) if record.state.resumable else ()
-    return Report(data=record, text=render(record, following=following))
+    text = render(record, following=following)
+    return Report(data=record, text=text, inventory=_inventory(record))
 
 
 @command("runs.resume", RUN, CLUSTER, PLAN, YES, APPROVE, *ANY)
@@ -58,6 +66,13 @@ def resume(call: Invocation, *, run: str | None, cluster: str | None) -> None:
             hint=f"type its verb again: {typed(record.kind)}",
         )
     verb(Context(), **{**options, **{name: getattr(call.options, name) for name in MODES}})
+
+
+def _inventory(record: "RunRecord") -> str | None:
+    """Return the inventory that a run was about, if its journal says so."""
+    options = record.arguments.get("options")
+    inventory = options.get("inventory") if isinstance(options, dict) else None
+    return inventory if isinstance(inventory, str) else None
 
 
 def chosen(run_id: str | None, *, cluster: str | None = None) -> "RunRecord":

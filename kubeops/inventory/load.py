@@ -26,12 +26,10 @@ from kubeops.model.desired import (
 )
 from kubeops.model.version import KubeVersion
 
-CNI_VERSIONS: Mapping[str, str] = MappingProxyType(
-    {"flannel": "0.28.4", "calico": "3.31.2", "cilium": "1.18.4"}
-)
+CNI_VERSIONS: Mapping[str, str] = MappingProxyType({"flannel": "0.28.4", "calico": "3.31.2"})
 """The release of each network plugin that is installed when the inventory names none."""
 
-_CNIS = ("bridge", *CNI_VERSIONS, "manifest")
+_CNIS = ("bridge", *CNI_VERSIONS, "cilium", "manifest")
 _PODS: Network = IPv4Network("10.244.0.0/16")
 _SERVICES: Network = IPv4Network("10.96.0.0/12")
 _PORT = fields.whole(least=1, most=65535)
@@ -129,7 +127,14 @@ def _cni(section: Section) -> Cni:
         )
     elif name == "manifest" and not (section.has("source") or section.has("manifest")):
         report.problem((*path, "source"), "is missing; write the manifest's path or URL")
-    if section.has("version") and name not in CNI_VERSIONS:
+    elif name == "cilium" and not section.has("source"):
+        report.problem(
+            (*path, "source"),
+            "is missing; the cilium project publishes no manifest: write the path or URL of one "
+            "made with `helm template cilium cilium/cilium --version X --namespace kube-system "
+            "... > cilium.yaml`",
+        )
+    if section.has("version") and name in ("bridge", "manifest"):
         report.problem((*path, "version"), f"means nothing to {name}; take the line out")
     if name == "bridge" and section.has("source"):
         report.problem((*path, "source"), "means nothing to bridge; take the line out")

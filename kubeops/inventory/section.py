@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from itertools import zip_longest
+from shlex import quote
 from typing import TypeVar
 
 from kubeops.errors import InventoryError
@@ -67,7 +68,8 @@ class Report:
         raise InventoryError(
             f"{file} has {'a problem' if count == 1 else f'{count} problems'}",
             problems=self.lines(self.problems),
-            hint=f"Correct the lines above, then type: invoke inventory.check --inventory {file}",
+            hint="Correct the lines above, then type: "
+            f"invoke inventory.check --inventory {quote(str(file))}",
         )
 
     def _where(self, path: tuple[str, ...]) -> Position:

@@ -6,7 +6,7 @@ import pytest
 
 from kubeops.cli.approval import approve
 from kubeops.errors import PlanChangedError, PreflightError, UsageError
-from kubeops.plan.model import Plan
+from kubeops.plan.model import Finding, Plan, Severity
 from tests.unit.cli.support import Call, document
 from tests.unit.render.values import REFUSED, Terminal, install
 
@@ -110,6 +110,35 @@ def test_findings_refuse_with_their_cures_and_names() -> None:
     assert "cure: make room: df -h /var/lib/etcd" in message
     assert "--accept memory" in message
     assert "--accept" not in caught.value.hint
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["text", "json"])
+def test_cures_are_about_the_inventory_that_was_given(*, json: bool) -> None:
+    warned = Finding(
+        check="etcd",
+        severity=Severity.WARNING,
+        text="no quorum",
+        cure="See: invoke status. Then: invoke reset --limit w1",
+    )
+    plan = replace(install(), findings=(warned,), done=("w2: waits; invoke install joins it",))
+    call = Call(plan=True, inventory="a b", json=json)
+    assert not approve(plan, call.invocation)
+    shown = " ".join(call.out.getvalue().split())
+    for command in ("status", "reset", "install"):
+        assert f"kubeops {command} --inventory 'a b'" in shown
+    assert plan.digest in shown
+
+
+def test_a_name_to_accept_that_no_finding_has_is_told_and_no_error() -> None:
+    plan = replace(install(), findings=REFUSED[1:], accepted=("memory", "memroy", "x"))
+    call = Call(yes=True, accept=plan.accepted)
+    assert approve(plan, call.invocation)
+    said = call.err.getvalue().splitlines()[:2]
+    assert said == [
+        "note: no finding here is called memroy (--accept); did you mean memory?",
+        "note: no finding here is called x (--accept)",
+    ]
+    assert "called memory " not in call.err.getvalue()
 
 
 def test_acceptable_findings_alone_can_be_accepted_by_name() -> None:

@@ -98,7 +98,10 @@ def test_a_backup_as_json(inventory: str, monkeypatch: pytest.MonkeyPatch, capsy
     assert told["data"]["standing"] == "proven"
 
 
-@pytest.mark.parametrize("error", [StoreError("the store is full"), RuntimeError("a defect")])
+FULL = StoreError("the store is full", hint="See: invoke backup.list")
+
+
+@pytest.mark.parametrize("error", [FULL, RuntimeError("a defect")])
 def test_a_scheduled_one_that_fails_raises_the_alarm(
     inventory: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,6 +115,8 @@ def test_a_scheduled_one_that_fails_raises_the_alarm(
     told: dict[str, Any] = json.loads((tmp_path / "alarm").read_text())
     assert told["ok"] is False
     assert told["error"]["message"] == str(error)
+    see = f"See: kubeops backup.list --inventory {inventory}"
+    assert told["error"]["hint"] == (see if error is FULL else "")
     assert document(capsys.readouterr().out)["ok"] is False
 
 

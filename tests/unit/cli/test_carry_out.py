@@ -2,10 +2,10 @@ import pytest
 
 from kubeops.cli._carry_out import carry_out
 from kubeops.errors import StepError
-from kubeops.model.event import Sink
+from kubeops.model.event import Event, Kind, Sink
 from kubeops.model.run import Outcome
 from tests.unit.cli.support import Call
-from tests.unit.render.values import events, failed, install, text_of
+from tests.unit.render.values import NOON, events, failed, install, text_of
 
 
 def run(sink: Sink) -> Outcome:
@@ -28,6 +28,17 @@ def test_a_run_is_shown_while_it_happens_and_reported_at_its_end() -> None:
         "kubeops runs.show --run 20261121T120000-install-3f2a ",
     ):
         assert command in shown
+
+
+def test_what_a_run_notes_can_be_typed_as_it_stands() -> None:
+    def noting(sink: Sink) -> Outcome:
+        text = "the lock stays; type `invoke lock.break --run r1`"
+        sink(Event(at=NOON, kind=Kind.NOTE, text=text))
+        return run(sink)
+
+    call = Call(yes=True, inventory="prod")
+    carry_out(install(), call.invocation, run=noting)
+    assert "type `kubeops lock.break --inventory prod --run r1`" in call.err.getvalue()
 
 
 def test_a_plan_that_is_not_approved_is_not_run() -> None:

@@ -1,6 +1,9 @@
 """Verbs that end clusters ask for the name; the kubeconfig goes where kubectl looks."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +11,15 @@ import pytest
 
 from kubeops.cli import cluster as verbs
 from kubeops.cli._app import Invocation
+from kubeops.engine.clock import Clock
 from kubeops.errors import UsageError
-from tests.unit.cli.support import Call
+from kubeops.model.desired import Cluster
+from kubeops.model.observed import ClusterFacts, Unreachable
+from kubeops.ops.session import Session
+from kubeops.transport.fake import FakeTransport
+from tests.unit.cli.support import Call, document, kubeops
 from tests.unit.plan.values import cluster
+from tests.unit.render import values
 
 EVERYTHING = ("cp1", "w1", "w2")
 
@@ -71,3 +80,48 @@ def test_the_kubeconfig_goes_where_kubectl_looks_first(
     monkeypatch.setattr("kubeops.ops.kubeconfig.write", lambda _fetched, path: written.append(path))
     inspect.unwrap(verbs.kubeconfig.body)(Call(verb="kubeconfig").invocation, output=output)
     assert written == [Path(expected).expanduser()]
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ClusterFacts]:
+    """What a status is told; the test puts it there."""
+    told: list[ClusterFacts] = []
+
+    @contextmanager
+    def session(desired: Cluster) -> Iterator[Session]:
+        yield Session(desired=desired, transport=FakeTransport(()), clock=Clock(), state=tmp_path)
+
+    monkeypatch.setattr(Invocation, "cluster", lambda _call: values.cluster())
+    monkeypatch.setattr(Session, "observe", lambda _session: told.pop())
+    monkeypatch.setattr("kubeops.ops.session.open_session", session)
+    return told
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+def test_a_status_that_reached_some_hosts_is_one(
+    found: list[ClusterFacts], json: tuple[str, ...]
+) -> None:
+    found.append(values.facts())
+    assert found[0].unreachable
+    assert kubeops("status", *json) == 0
+
+
+def test_a_status_that_reached_nobody_shows_all_and_ends_so(
+    found: list[ClusterFacts], capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = {name: Unreachable(host=name, reason="timed out") for name in ("cp1", "w1")}
+    found += [replace(values.silent(), hosts={}, unreachable=away)] * 2
+    assert kubeops("status") == 3
+    shown = capsys.readouterr().out
+    assert "cp1: timed out" in shown
+    assert "no host of prod was reached: cp1, w1" in shown
+    assert "code:  KO-30 (exit status 3)" in shown
+    assert kubeops("status", "--json") == 3
+    envelope = document(capsys.readouterr().out)
+    assert (envelope["ok"], envelope["error"]["code"]) == (False, "KO-30")
+    assert set(envelope["data"]["unreachable"]) == {"cp1", "w1"}
+
+
+def test_status_offers_no_limit_that_it_would_ignore(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kubeops("status", "--limit", "w1") == 2
+    assert "status has no option --limit" in capsys.readouterr().err

@@ -30,6 +30,13 @@ def test_the_list_names_runs(run_id: str, capsys: Capture) -> None:
     assert run_id in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("verb", ["runs.list", "runs.show", "runs.resume"])
+@pytest.mark.parametrize("name", ["/x", "*", "..", ""])
+def test_a_name_that_no_cluster_can_have_is_told(verb: str, name: str, capsys: Capture) -> None:
+    assert kubeops(verb, "--cluster", name) == 2
+    assert f"--cluster {name}: {name!r} is no DNS label" in capsys.readouterr().err
+
+
 def test_no_runs_is_a_sentence(state: Path, capsys: Capture) -> None:
     assert kubeops("runs.list") == 0
     assert f"no runs on record in {state}" in capsys.readouterr().out

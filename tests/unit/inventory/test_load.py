@@ -160,7 +160,12 @@ vagrant: {box: debian/bookworm64}
     ("written", "expected"),
     [
         pytest.param("{name: bridge}", Cni(name="bridge"), id="bridge-has-no-version"),
-        pytest.param("{name: cilium}", Cni(name="cilium", version="1.18.4"), id="pinned"),
+        pytest.param("{name: calico}", Cni(name="calico", version="3.31.2"), id="pinned"),
+        pytest.param(
+            "{name: cilium, source: https://x.example/a.yaml}",
+            Cni(name="cilium", source="https://x.example/a.yaml"),
+            id="cilium-is-not-pinned",
+        ),
         pytest.param(
             "{manifest: https://x.example/a.yaml}",
             Cni(name="manifest", source="https://x.example/a.yaml"),
@@ -175,6 +180,12 @@ vagrant: {box: debian/bookworm64}
 )
 def test_network_plugins(tmp_path: Path, written: str, expected: Cni) -> None:
     assert load(write(tmp_path, inventory(extra=f"cni: {written}"))).cni == expected
+
+
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_the_package_repository_ends_with_one_slash(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path, inventory(extra=f"packages: {{repository: 'http://a/v{{minor}}{end}'}}"))
+    assert load(path).package_repository == "http://a/v{minor}/"
 
 
 def test_ipv6_cluster_gets_a_bracketed_endpoint(tmp_path: Path) -> None:
@@ -206,7 +217,7 @@ def test_a_host_can_take_the_jump_host_back(tmp_path: Path) -> None:
         ssh="{jump: bastion}", w1="{address: 10.0.0.21, role: worker, ssh: {jump: none}}"
     )
     cluster = load(write(tmp_path, text))
-    assert [host.ssh.jump for host in cluster.hosts] == ["bastion", None]
+    assert [host.ssh.jump for host in cluster.hosts] == ["bastion", "none"]
 
 
 def test_hosts_keep_the_order_of_the_file(tmp_path: Path) -> None:
@@ -215,10 +226,11 @@ def test_hosts_keep_the_order_of_the_file(tmp_path: Path) -> None:
 
 
 def test_the_error_counts_names_the_file_and_says_what_to_type(tmp_path: Path) -> None:
-    path = write(tmp_path, inventory(name="Prod", w1="{address: 10.0.0.21}"))
+    text = inventory(name="Prod", w1="{address: 10.0.0.21}")
+    path = write(tmp_path, text, name="our prod.yaml")
     with pytest.raises(InventoryError) as caught:
         load(path)
     assert str(caught.value) == f"{path} has 2 problems"
     assert caught.value.hint == (
-        f"Correct the lines above, then type: invoke inventory.check --inventory {path}"
+        f"Correct the lines above, then type: invoke inventory.check --inventory '{path}'"
     )
