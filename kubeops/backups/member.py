@@ -70,7 +70,7 @@ def choose(desired: Cluster, facts: ClusterFacts) -> Chosen:
     if corrupt:
         raise PreflightError(
             f"etcd says that its data is damaged ({', '.join(corrupt)}): a snapshot may be, too",
-            hint="See which members agree: invoke doctor",
+            hint="See which members agree, on a control plane: etcdctl endpoint hashkv --cluster",
         )
     lacking = []
     fit = []

@@ -272,7 +272,7 @@ def _untrusted(bundle: Bundle, *, kept: str) -> UntrustedSnapshotError:
     return UntrustedSnapshotError(
         f"the snapshot of {bundle.cluster} from {bundle.taken_from} is not proven: {said}",
         hint=f"It is kept in {kept} and counts for nothing. Type the same command again; if it "
-        f"fails again, look at etcd on {bundle.taken_from}: invoke doctor",
+        f"fails again, see what etcd says on {bundle.taken_from}: crictl ps --all --name etcd",
     )
 
 

@@ -59,7 +59,7 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
         if reading.text != last.text:
             progress(f"waiting for {gate.name}: {reading.text}")
         last = reading
-        good, bad = (good + 1, 0) if reading.ok else (0, bad + 1)
+        good, bad = (good + 1, bad) if reading.ok else (0, bad + 1)
         return reading.failed or good >= gate.successes
 
     deadline = clock.monotonic() + gate.timeout
@@ -68,7 +68,7 @@ def wait_until(gate: Gate, *, clock: Clock, progress: Callable[[str], None]) -> 
         return clock.monotonic() >= deadline
 
     def pause(_state: RetryCallState) -> float:
-        doublings = max(0, bad - 1)
+        doublings = 0 if last.ok else bad - 1
         return gate.interval * 0.5 ** max(0, _DOUBLINGS - doublings)
 
     def gave_up(_state: RetryCallState) -> bool:

@@ -16,7 +16,7 @@ Tokens and certificate keys are made fresh for each join (kubeadm keeps the cert
 hours), travel on stdin into `--config /dev/stdin`, and are deleted or expire within 15 minutes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -28,21 +28,19 @@ from kubeops.handlers.etcd import remove_stale_member
 from kubeops.handlers.observe import (
     KubeadmState,
     always_due,
-    api_trouble,
-    etcd_facts,
+    control_plane,
     settled,
 )
 from kubeops.handlers.reset import clear
 from kubeops.handlers.secrets import TOKEN_TTL, ca_hash, new_certificate_key, new_token
 from kubeops.handlers.tools import kubectl
-from kubeops.model.desired import Cluster, Host
+from kubeops.model.desired import Cluster
 from kubeops.model.version import KubeVersion
 from kubeops.plan.actions import InitCluster, JoinControlPlane, JoinWorker
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.install import init_cluster
 from kubeops.templating import render
 from kubeops.transport.base import Command
-from kubeops.transport.pool import both
 
 INIT_TIMEOUT = 900
 JOIN_TIMEOUT = 600
@@ -82,38 +80,35 @@ def _clear_unfinished(state: KubeadmState, context: StepContext) -> None:
         clear(context)
 
 
-def _certificate_names(desired: Cluster) -> tuple[str, ...]:
-    endpoint = desired.endpoint.rsplit(":", 1)[0].strip("[]")
-    return tuple(dict.fromkeys((endpoint, *(host.address for host in desired.control_planes))))
-
-
-def _init_config(action: InitCluster, desired: Cluster, host: Host, *, token: str, key: str) -> str:
+def _init_config(action: InitCluster, *, cluster: str, node: str, token: str, key: str) -> str:
     return render(
         "kubeadm-init.yaml.j2",
         token=token,
         token_ttl=TOKEN_TTL,
         certificate_key=key,
         address=action.address,
-        node=host.name,
-        taints=_taints(host),
-        cluster=desired.name,
+        node=node,
+        taints=_taints(action.taints),
+        cluster=cluster,
         version=action.version,
         endpoint=action.endpoint,
         image_repository=action.image_repository,
         pods=action.pods,
         services=action.services,
         dns_domain=action.dns_domain,
-        certificate_names=_certificate_names(desired),
+        certificate_names=action.certificate_names,
     )
 
 
-def _taints(host: Host) -> list[dict[str, str]] | None:
-    """Return the taints kubeadm registers the node with; None leaves its own default."""
-    if host.taints is None:
-        return None
-    return [
-        {"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in host.taints
-    ]
+def _taints(texts: Sequence[str] | None) -> list[dict[str, str]] | None:
+    """Return the taints as kubeadm reads them; None leaves its own default."""
+    return None if texts is None else [_taint(text) for text in texts]
+
+
+def _taint(text: str) -> dict[str, str]:
+    left, _, effect = text.partition(":")
+    key, _, value = left.partition("=")
+    return {"key": key, "value": value, "effect": effect}
 
 
 def _init(action: InitCluster, context: StepContext) -> None:
@@ -136,7 +131,9 @@ def kubeadm_init(
     `settings` is given the configuration and returns what kubeadm gets.
     """
     token, key = new_token(), new_certificate_key()
-    host = context.desired.host(context.host)
+    config = _init_config(
+        action, cluster=context.desired.name, node=context.host, token=token, key=key
+    )
     context.progress("kubeadm init")
     context.run(
         _configured(
@@ -147,7 +144,7 @@ def kubeadm_init(
             "--upload-certs",
             "--skip-token-print",
             "--skip-certificate-key-print",
-            config=settings(_init_config(action, context.desired, host, token=token, key=key)),
+            config=settings(config),
             secrets=(token, key),
             timeout=INIT_TIMEOUT,
         )
@@ -167,9 +164,9 @@ def control_plane_gate(context: StepContext, via: str) -> Gate:
     """
 
     def look() -> Reading:
-        trouble, etcd = both(lambda: api_trouble(context), lambda: etcd_facts(context, via=via))
-        if trouble:
-            return Reading(ok=False, text=trouble)
+        etcd = control_plane(context, via=via)
+        if isinstance(etcd, str):
+            return Reading(ok=False, text=etcd)
         names = {member.name for member in etcd.members} | {context.host}
         missing = members_not_yet(etcd, tuple(sorted(names)))
         return Reading(ok=not missing, text="; ".join(missing) or "API ready, etcd healthy")
@@ -182,9 +179,8 @@ def _invite(
     context: StepContext, desired: Cluster, *, via: str, token: str, key: str, certificates: bool
 ) -> None:
     """Make `token` known on `via`, and upload the certificates under `key` if they are needed."""
-    host = desired.host(via)
-    action = init_cluster(desired, host)
-    config = _init_config(action, desired, host, token=token, key=key)
+    action = init_cluster(desired, desired.host(via))
+    config = _init_config(action, cluster=desired.name, node=via, token=token, key=key)
     runner = context.transport.runner(via)
     context.progress(f"making a token on {via}")
     commands: list[tuple[str, ...]] = [("kubeadm", "token", "create")]
@@ -221,7 +217,6 @@ def _join(
         context.progress(f"copying {len(action.files)} files from {action.via}")
         copy_files(context, action.files, via=action.via)
     token, key = new_token(), new_certificate_key()
-    host = context.desired.host(context.host)
     try:
         _invite(
             context,
@@ -244,9 +239,9 @@ def _join(
                     endpoint=action.endpoint,
                     token=token,
                     ca_hash=ca_hash(authority.stdout.encode()),
-                    node=host.name,
+                    node=context.host,
                     address=action.address,
-                    taints=_taints(host),
+                    taints=_taints(action.taints),
                     certificate_key=key if control_plane else None,
                 ),
                 secrets=(token, key) if control_plane else (token,),

@@ -7,6 +7,7 @@ from kubeops.handlers.tools import kubectl
 from kubeops.model.observed import NodeFacts
 from kubeops.plan.actions import AwaitCluster, DeleteNode, DescribeNode
 from kubeops.plan.convergence import not_yet
+from kubeops.plan.install import is_described
 
 CLUSTER_TIMEOUT = 600
 
@@ -19,16 +20,22 @@ def _check_described(action: DescribeNode, context: StepContext) -> Check:
     node = _node(action.node, context)
     if node is None:
         return Check(State.UNKNOWN, f"there is no node {action.node}")
-    labelled = all(node.labels.get(key) == value for key, value in action.labels)
-    return DONE if labelled and set(action.taints) <= set(node.taints) else NEEDED
+    return DONE if is_described(action, node) else NEEDED
 
 
 def _describe(action: DescribeNode, context: StepContext) -> None:
     if action.labels:
         labels = [f"{key}={value}" for key, value in action.labels]
         context.run(kubectl("label", "node", action.node, "--overwrite", *labels))
-    if action.taints:
-        context.run(kubectl("taint", "node", action.node, "--overwrite", *action.taints))
+    taints = [*action.taints, *(f"{taint}-" for taint in _unwanted(action, context))]
+    if taints:
+        context.run(kubectl("taint", "node", action.node, "--overwrite", *taints))
+
+
+def _unwanted(action: DescribeNode, context: StepContext) -> list[str]:
+    """Return the taints to take off: kubectl refuses one that is not there."""
+    node = _node(action.node, context) if action.untaint else None
+    return [taint for taint in action.untaint if node is not None and taint in node.taints]
 
 
 def _check_there(action: DeleteNode, context: StepContext) -> Check:

@@ -22,6 +22,7 @@ from kubeops.model.observed import (
     NodeFacts,
     Unreachable,
 )
+from kubeops.transport.pool import both
 
 IDLE_TIMEOUT = 900
 
@@ -177,6 +178,17 @@ def api_trouble(context: StepContext) -> str:
         kubectl("--server", server, "--request-timeout=5s", "get", "--raw", "/readyz")
     )
     return "" if answer.ok else f"its API server: {answer.output.strip()[-200:]}"
+
+
+def control_plane(context: StepContext, *, via: str) -> EtcdFacts | str:
+    """Ask the API server of the step's own host, and etcd as `via` sees it, at the same time.
+
+    Returns:
+        What etcd says when the API server is ready; else what is wrong, with both where both are.
+    """
+    server, etcd = both(lambda: api_trouble(context), lambda: gather_etcd(via, context.transport))
+    silent = f"etcd does not answer on {via}: {etcd}" if isinstance(etcd, str) else ""
+    return "; ".join(filter(None, (server, silent))) or etcd
 
 
 def always_due(_action: object, _context: StepContext) -> Check:

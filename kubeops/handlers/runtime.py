@@ -6,7 +6,12 @@ where the registry lacks it, with an error that does not name the cause. So kube
 
 from kubeops.engine.context import Handler, StepContext
 from kubeops.errors import StepError
-from kubeops.facts.parse_packages import parse_containerd, parse_sandbox_image, upstream
+from kubeops.facts.parse_packages import (
+    containerd_package,
+    parse_containerd,
+    parse_sandbox_image,
+    upstream,
+)
 from kubeops.handlers.observe import always_due
 from kubeops.handlers.packages import install, installed, run_apt
 from kubeops.handlers.tools import apt_get, shell, systemctl
@@ -115,7 +120,7 @@ def containerd_version(context: StepContext) -> str | None:
 
 def _packaged_version(context: StepContext) -> str:
     """Return the version of the containerd that was just installed."""
-    package = installed(("containerd",), context).get("containerd")
+    package = containerd_package(installed(("containerd", "containerd.io"), context))
     if package is None:
         raise StepError(
             f"{context.host}: apt-get ended well and has not installed containerd",

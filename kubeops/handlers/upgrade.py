@@ -24,9 +24,8 @@ from kubeops.errors import CommandError
 from kubeops.handlers.kube import kube
 from kubeops.handlers.observe import (
     always_due,
-    api_trouble,
     cluster_facts,
-    etcd_facts,
+    control_plane,
     host_facts,
     settled,
 )
@@ -37,7 +36,6 @@ from kubeops.plan.actions import CheckUpgrade, UpgradeApply, UpgradeNode
 from kubeops.plan.convergence import members_not_yet
 from kubeops.plan.standing import control_plane_version
 from kubeops.transport.base import Command
-from kubeops.transport.pool import both
 
 PLAN_TIMEOUT = 180
 UPGRADE_TIMEOUT = 3600
@@ -217,11 +215,9 @@ def _upgraded_gate(action: UpgradeApply | UpgradeNode, context: StepContext) -> 
 
 def _control_plane(version: KubeVersion | None, context: StepContext) -> Reading:
     """Look at the host's API server, etcd's members and the static pods, at `version` if given."""
-    trouble, etcd = both(
-        lambda: api_trouble(context), lambda: etcd_facts(context, via=context.host)
-    )
-    if trouble:
-        return Reading(ok=False, text=trouble)
+    etcd = control_plane(context, via=context.host)
+    if isinstance(etcd, str):
+        return Reading(ok=False, text=etcd)
     names = {host.name for host in context.desired.control_planes}
     expected = tuple(member.name for member in etcd.members if member.name in names)
     missing = list(members_not_yet(etcd, expected))

@@ -48,6 +48,24 @@ def thaw(lab: Lab, name: str) -> None:
     cgroups.freeze(lab.node_cgroup(name) / "system", stopped=False)
 
 
+def lag(lab: Lab, name: str) -> None:
+    """Stop the etcd member of the node `name`, and nothing else there: it falls behind the others.
+
+    Raises:
+        UsageError: no etcd runs there.
+    """
+    cgroups.freeze(_etcd(lab, name), stopped=True)
+
+
+def catch_up(lab: Lab, name: str) -> None:
+    """Let the etcd member of the node `name` go on: it gets from the others what it missed.
+
+    Raises:
+        UsageError: no etcd runs there.
+    """
+    cgroups.freeze(_etcd(lab, name), stopped=False)
+
+
 def kill(lab: Lab, name: str) -> None:
     """Take the node `name` down at once, as a power failure does; it stays down."""
     nodes.kill(lab, lab.node(name))
@@ -149,6 +167,16 @@ def _filler(lab: Lab, name: str) -> Path:
     if pid is None:
         raise UsageError(f"node {name} of lab {lab.name} is between two boots", hint="ask again")
     return Path(f"/proc/{pid}/root") / FILLER
+
+
+def _etcd(lab: Lab, name: str) -> Path:
+    """The cgroup of the node's etcd: each static pod of the rehearsal has a scope of its own."""
+    pods = (lab.node_cgroup(name) / "system/kubepods.slice").glob("*.scope")
+    for scope in pods:
+        for pid in cgroups.members(scope):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "etcd":
+                return scope
+    raise UsageError(f"no etcd runs on node {name} of lab {lab.name}")
 
 
 def _running(lab: Lab, name: str) -> Node:

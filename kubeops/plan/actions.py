@@ -70,7 +70,11 @@ class PullImages:
 
 @dataclass(frozen=True, kw_only=True)
 class InitCluster:
-    """Create the cluster on its first control plane with `kubeadm init`."""
+    """Create the cluster on its first control plane with `kubeadm init`.
+
+    `certificate_names` are names and addresses of API servers besides kubeadm's own. The node
+    registers with `taints`, each `key=value:Effect` or `key:Effect`; None leaves kubeadm's default.
+    """
 
     version: str
     endpoint: str
@@ -79,6 +83,8 @@ class InitCluster:
     services: str
     dns_domain: str
     image_repository: str
+    certificate_names: tuple[str, ...]
+    taints: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,26 +92,29 @@ class JoinControlPlane:
     """Join a control plane, with a fresh token and certificate key made on `via`.
 
     `files` (without the first slash) are copied from there first: what its pods read besides the
-    PKI, which kubeadm brings.
+    PKI, which kubeadm brings. `taints` as in `InitCluster`.
     """
 
     address: str
     endpoint: str
     via: str
     files: tuple[str, ...] = ()
+    taints: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class JoinWorker:
     """Join a worker, with a fresh token made on `via`.
 
-    `version` is the release that the control plane runs; empty: the one of the inventory.
+    `version` is the release that the control plane runs; empty: the one of the inventory. `taints`
+    as in `InitCluster`.
     """
 
     address: str
     endpoint: str
     via: str
     version: str = ""
+    taints: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +136,15 @@ class ApplyManifest:
 
 @dataclass(frozen=True, kw_only=True)
 class DescribeNode:
-    """Give a Node the labels and taints the inventory wants; others' are left alone."""
+    """Give a Node the labels and taints the inventory wants; others' are left alone.
+
+    The taints of `untaint` are taken off, where they are there.
+    """
 
     node: str
     labels: tuple[tuple[str, str], ...]
     taints: tuple[str, ...]
+    untaint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

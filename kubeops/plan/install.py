@@ -7,7 +7,8 @@ The order, one wave after the other:
 3. control-planes: the others join one at a time, each gated on etcd membership (kubeadm#2005).
 4. workers: join all at once.
 5. network: the network plugin.
-6. nodes: labels and taints of the inventory.
+6. nodes: labels and taints of the inventory. A list of taints, be it empty, also says that a
+   control plane is not to have kubeadm's own, unless it is one of them.
 7. cluster: nothing is changed; nodes Ready, CoreDNS available, etcd members == control planes.
 
 A host that already is what its steps would make of it gets none, so a finished cluster's plan is
@@ -17,8 +18,8 @@ empty and an interrupted one's is the rest.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kubeops.model.desired import Cluster, Host
-from kubeops.model.observed import ClusterFacts
+from kubeops.model.desired import Cluster, Host, Taint
+from kubeops.model.observed import ClusterFacts, NodeFacts
 from kubeops.plan.actions import (
     AwaitCluster,
     DescribeNode,
@@ -33,6 +34,10 @@ from kubeops.plan.network import ManifestSource, network_lanes
 
 HOSTS_AT_ONCE = 32
 WORKERS_AT_ONCE = 16
+CONTROL_PLANE_TAINT = Taint(
+    key="node-role.kubernetes.io/control-plane", value="", effect="NoSchedule"
+)
+"""What kubeadm gives a control plane that it is told no taints of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +211,18 @@ def init_cluster(desired: Cluster, host: Host) -> InitCluster:
         services=str(desired.networks.services),
         dns_domain=desired.networks.dns_domain,
         image_repository=desired.image_repository,
+        certificate_names=_certificate_names(desired),
+        taints=_taints(host),
     )
+
+
+def _certificate_names(desired: Cluster) -> tuple[str, ...]:
+    endpoint = desired.endpoint.rsplit(":", 1)[0].strip("[]")
+    return tuple(dict.fromkeys((endpoint, *(host.address for host in desired.control_planes))))
+
+
+def _taints(host: Host) -> tuple[str, ...] | None:
+    return None if host.taints is None else tuple(str(taint) for taint in host.taints)
 
 
 def _control_planes_wave(joining: Sequence[Host], desired: Cluster, membership: Membership) -> Wave:
@@ -220,7 +236,10 @@ def _control_planes_wave(joining: Sequence[Host], desired: Cluster, membership: 
                     title="kubeadm join as control plane",
                     gate="etcd member votes",
                     action=JoinControlPlane(
-                        address=host.address, endpoint=desired.endpoint, via=membership.via
+                        address=host.address,
+                        endpoint=desired.endpoint,
+                        via=membership.via,
+                        taints=_taints(host),
                     ),
                 ),
             ),
@@ -249,6 +268,7 @@ def workers_wave(
                         endpoint=desired.endpoint,
                         via=membership.via,
                         version=version,
+                        taints=_taints(host),
                     ),
                 ),
             ),
@@ -266,6 +286,7 @@ def nodes_wave(
     membership: Membership,
 ) -> Wave:
     """Return the wave that gives the nodes of `hosts` their labels and taints."""
+    found = {node.name: node for node in facts.api.nodes} if facts.api else {}
     lanes = tuple(
         Lane(
             name=host.name,
@@ -274,34 +295,37 @@ def nodes_wave(
                     id=f"/nodes/{host.name}/describe",
                     host=membership.via,
                     title="set labels and taints",
-                    action=DescribeNode(
-                        node=host.name,
-                        labels=tuple(sorted(host.labels.items())),
-                        taints=tuple(str(taint) for taint in host.taints or ()),
-                    ),
+                    action=action,
                 ),
             ),
         )
         for host in hosts
-        if _wants_description(host) and (host in joining or not _described(host, facts))
+        for action in (_description(host),)
+        if action.labels or action.taints or action.untaint
+        if host in joining or not is_described(action, found.get(host.name))
     )
     return Wave(name="nodes", title="labels and taints", lanes=lanes, at_once=WORKERS_AT_ONCE)
 
 
-def _wants_description(host: Host) -> bool:
-    return bool(host.labels or host.taints)
-
-
-def _described(host: Host, facts: ClusterFacts) -> bool:
-    node = (
-        next((node for node in facts.api.nodes if node.name == host.name), None)
-        if facts.api
-        else None
+def _description(host: Host) -> DescribeNode:
+    own = CONTROL_PLANE_TAINT
+    listed = {(taint.key, taint.effect) for taint in host.taints or ()}
+    unlisted = host.taints is not None and (own.key, own.effect) not in listed
+    return DescribeNode(
+        node=host.name,
+        labels=tuple(sorted(host.labels.items())),
+        taints=_taints(host) or (),
+        untaint=(str(own),) if host.is_control_plane and unlisted else (),
     )
+
+
+def is_described(action: DescribeNode, node: NodeFacts | None) -> bool:
+    """Whether the node is there and `action` would change nothing of it."""
     return (
         node is not None
-        and all(node.labels.get(key) == value for key, value in host.labels.items())
-        and {str(taint) for taint in host.taints or ()} <= set(node.taints)
+        and all(node.labels.get(key) == value for key, value in action.labels)
+        and set(action.taints) <= set(node.taints)
+        and set(action.untaint).isdisjoint(node.taints)
     )
 
 

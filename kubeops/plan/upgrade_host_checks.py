@@ -162,7 +162,7 @@ def _certificates(situation: Situation, host: Host, facts: HostFacts) -> Iterato
             + f" on {certificate.expires:%Y-%m-%d}",
             "Replace the CA by hand; kubeadm does not renew it."
             if certificate.authority
-            else "invoke certs.renew",
+            else "On the host: kubeadm certs renew all; then restart what it names.",
             host=host.name,
         )
 

@@ -23,6 +23,18 @@ PRIVATE = (
     "sudo sh -c 'cat /etc/kubernetes/pki/*.key /etc/kubernetes/pki/etcd/*.key "
     "/var/lib/kubelet/pki/*.pem 2>/dev/null; cat /etc/kubernetes/*.conf'"
 )
+KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
+KUBEADMS_TAINT = "node-role.kubernetes.io/control-plane:NoSchedule"
+ADDON = """\
+apiVersion: v1
+kind: Namespace
+metadata: {{name: greeting}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: words, namespace: greeting}}
+data: {{hello: {hello}}}
+"""
 READING = {
     ("kubeadm", "version"),
     ("kubeadm", "config"),
@@ -152,6 +164,37 @@ def test_kubeconfig_is_merged_and_works(installed: Installed, ssh: Ssh) -> None:
     listing = "cat >/tmp/config; kubectl --kubeconfig /tmp/config get nodes -o name"
     nodes = ssh(installed.lab, "cp1", listing, stdin=path.read_bytes()).must().stdout
     assert nodes.split() == ["node/cp1"]
+
+
+@pytest.mark.parametrize("installed", [(1, 0)], indirect=True, ids=["1-nodes"])
+def test_a_manifest_is_applied_once_and_again_when_it_changes(
+    installed: Installed, ssh: Ssh, tmp_path: Path
+) -> None:
+    installed.ended.must()
+    operator = Operator(lab=installed.lab, directory=tmp_path)
+    operator.describe(cluster={"addons": ["./addon.yaml"]})
+    words = f"{KUBECTL} -n greeting get configmap words -o 'jsonpath={{.data.hello}}'"
+    for hello in ("world", "moon"):
+        (tmp_path / "addon.yaml").write_text(ADDON.format(hello=hello))
+        operator.install().must()
+        assert ssh(installed.lab, "cp1", words).must().stdout == hello
+        assert "nothing to do" in operator.install().must().text
+
+
+@pytest.mark.parametrize("installed", [(1, 0)], indirect=True, ids=["1-nodes"])
+def test_an_empty_list_takes_kubeadms_taint_off_and_no_other(
+    installed: Installed, ssh: Ssh, tmp_path: Path
+) -> None:
+    installed.ended.must()
+    operator = Operator(lab=installed.lab, directory=tmp_path)
+    operator.describe(hosts={"cp1": {"taints": []}})
+    theirs = "theirs=1:PreferNoSchedule"
+    ssh(installed.lab, "cp1", f"{KUBECTL} taint node cp1 {KUBEADMS_TAINT} {theirs}").must()
+    operator.install().must()
+    found = {node["name"]: node["taints"] for node in operator.json("status")["api"]["nodes"]}
+    assert theirs in found["cp1"]
+    assert KUBEADMS_TAINT not in found["cp1"]
+    assert "nothing to do" in operator.install().must().text
 
 
 @pytest.mark.parametrize("installed", [(1, 0)], indirect=True, ids=["1-nodes"])

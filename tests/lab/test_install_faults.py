@@ -205,7 +205,7 @@ def test_two_runs_at_once(bare: Operator) -> None:
 
 
 def test_an_interrupted_run_lets_the_step_end_and_is_resumed(bare: Operator, ssh: Ssh) -> None:
-    order(ssh, bare.lab, "cp1", Fault(command="kubeadm init", kind="slow", seconds=3))
+    order(ssh, bare.lab, "cp1", Fault(command="kubeadm init", kind="slow", seconds=6))
     with bare.installing() as running:
         running.reaches("/control-planes/cp1/init", "step-waiting", "kubeadm init")
         running.signal(signal.SIGINT)

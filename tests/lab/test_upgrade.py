@@ -10,7 +10,7 @@ import pytest
 from kubeops.lab import faults
 from tests.lab.clients import outside
 from tests.lab.upgrades import Busy, MakeLab, Ssh, make_busy
-from tests.lab.verbs import Operator
+from tests.lab.verbs import Operator, becomes_true
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 
@@ -73,6 +73,23 @@ def test_what_is_in_the_way_is_found_before_anything_is_touched(busy: Busy, ssh:
     assert any(check == "disk" and host == "cp2" for check, host in told)
     assert any(host == "cp3" and "--v=4" in text for (_, host), text in told.items())
     assert {run["kind"] for run in busy.operator.runs()} == {"install"}
+
+
+def test_an_etcd_member_that_lags_is_in_the_way_until_it_has_caught_up(busy: Busy) -> None:
+    def members() -> dict[str, bool]:
+        etcd = busy.operator.json("status")["etcd"]
+        return {member["name"]: member["healthy"] for member in etcd["members"]}
+
+    faults.lag(busy.lab, "cp2")
+    try:
+        seen = members()
+        refused = busy.operator.on_cluster("upgrade", "--to", "1.35", "--plan", "--json").must(4)
+    finally:
+        faults.catch_up(busy.lab, "cp2")
+    assert seen == {"cp1": True, "cp2": False, "cp3": True}
+    found = json.loads(refused.stdout)["data"]["findings"]
+    assert any("etcd member cp2 is not healthy" in one["text"] for one in found)
+    becomes_true("cp2 to catch up", lambda: all(members().values()), timeout=60)
 
 
 def test_lower_and_same_versions_are_refused_or_nothing_to_do(busy: Busy) -> None:

@@ -14,7 +14,7 @@ from kubeops.plan.actions import (
     JoinWorker,
     PullImages,
 )
-from kubeops.plan.install import plan_install
+from kubeops.plan.install import CONTROL_PLANE_TAINT, plan_install
 from kubeops.plan.model import Plan, Step
 from tests.property.world import after, interrupted
 from tests.unit.plan.values import cluster, observed
@@ -25,11 +25,12 @@ def clusters(draw: st.DrawFn) -> Cluster:
     """Inventories of every shape, some hosts with labels and taints."""
     desired = cluster(draw(st.integers(1, 5)), draw(st.integers(0, 6)))
     taint = Taint(key="gpu", value="true", effect="NoSchedule")
+    lists = st.sampled_from((None, (), (taint,), (taint, CONTROL_PLANE_TAINT)))
     hosts = tuple(
         replace(
             host,
             labels={"disk": "ssd"} if draw(st.booleans()) else {},
-            taints=(taint,) if not host.is_control_plane and draw(st.booleans()) else None,
+            taints=draw(lists),
         )
         for host in desired.hosts
     )
@@ -48,7 +49,21 @@ def beginnings(draw: st.DrawFn) -> tuple[Cluster, ClusterFacts]:
     ordered = [name for name in names if name in members]
     ready = draw(st.sets(st.sampled_from(names)))
     facts = observed(desired, members=ordered, ready=ready)
+    facts = _with_kubeadms_taint(facts, draw(st.sets(st.sampled_from(planes))))
     return desired, _without_nodes(facts, draw(st.sets(st.sampled_from(names))) & members)
+
+
+def _with_kubeadms_taint(facts: ClusterFacts, tainted: set[str]) -> ClusterFacts:
+    """Some control planes have kubeadm's taint, whatever the inventory says by now."""
+    if facts.api is None:
+        return facts
+    nodes = tuple(
+        replace(node, taints=tuple({*node.taints, str(CONTROL_PLANE_TAINT)}))
+        if node.name in tainted
+        else node
+        for node in facts.api.nodes
+    )
+    return replace(facts, api=replace(facts.api, nodes=nodes))
 
 
 def _without_nodes(facts: ClusterFacts, deleted: set[str]) -> ClusterFacts:
@@ -83,6 +98,17 @@ def test_a_plan_carried_out_leaves_nothing_to_do(begin: tuple[Cluster, ClusterFa
     assert {member.name for member in end.etcd.members} == {
         host.name for host in desired.control_planes
     }
+
+
+@given(beginnings())
+def test_a_list_of_taints_is_what_the_node_has(begin: tuple[Cluster, ClusterFacts]) -> None:
+    desired, facts = begin
+    end = end_of(desired, facts)
+    assert end.api is not None
+    for node in end.api.nodes:
+        wanted = desired.host(node.name).taints
+        if wanted is not None:
+            assert set(node.taints) == {str(taint) for taint in wanted}
 
 
 @given(beginnings())

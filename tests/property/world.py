@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import singledispatch
 
 from kubeops.model.desired import Cluster, Host
-from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, HostFacts
+from kubeops.model.observed import ApiFacts, ClusterFacts, EtcdFacts, HostFacts, NodeFacts
 from kubeops.plan.actions import (
     Action,
     AddPackageSource,
@@ -22,6 +22,7 @@ from kubeops.plan.actions import (
     PullImages,
 )
 from kubeops.plan.hosts import KEYRING
+from kubeops.plan.install import CONTROL_PLANE_TAINT
 from kubeops.plan.model import Step
 from kubeops.plan.network import bridge_files, pod_routes
 from tests.unit.plan.values import api_of, files, member, node, prepared
@@ -127,24 +128,25 @@ def _(_action: Action, _step: Step, _desired: Cluster, facts: ClusterFacts) -> C
 
 
 @_after.register
-def _(_action: InitCluster, step: Step, desired: Cluster, facts: ClusterFacts) -> ClusterFacts:
+def _(action: InitCluster, step: Step, desired: Cluster, facts: ClusterFacts) -> ClusterFacts:
     first = desired.host(step.host)
     etcd = EtcdFacts(asked=first.name, members=(member(first),))
-    begun = replace(facts, api=api_of(desired, [first.name]), etcd=etcd)
+    api = replace(api_of(desired, [first.name]), nodes=(_registered(first, 0, action.taints),))
+    begun = replace(facts, api=api, etcd=etcd)
     return _with_host(begun, _joined(first, desired, begun))
 
 
 @_after.register(JoinControlPlane)
 @_after.register(JoinWorker)
 def _(
-    _action: JoinControlPlane | JoinWorker, step: Step, desired: Cluster, facts: ClusterFacts
+    action: JoinControlPlane | JoinWorker, step: Step, desired: Cluster, facts: ClusterFacts
 ) -> ClusterFacts:
     host = desired.host(step.host)
     api, etcd = facts.api, facts.etcd
     assert api is not None, f"{step.id} before there is a cluster"
     assert etcd is not None
     others = tuple(other for other in api.nodes if other.name != host.name)
-    fresh = replace(node(host, len(others)), labels={}, taints=())
+    fresh = _registered(host, len(others), action.taints)
     members = etcd.members
     if host.is_control_plane:
         members = (*members, member(host))
@@ -154,6 +156,12 @@ def _(
         etcd=replace(etcd, members=members),
     )
     return _with_host(grown, _joined(host, desired, grown))
+
+
+def _registered(host: Host, number: int, taints: tuple[str, ...] | None) -> NodeFacts:
+    """A new node: no labels, and the taints that kubeadm was told of, or else its own."""
+    own = (str(CONTROL_PLANE_TAINT),) if host.is_control_plane else ()
+    return replace(node(host, number), labels={}, taints=own if taints is None else taints)
 
 
 def _joined(host: Host, desired: Cluster, facts: ClusterFacts) -> HostFacts:
@@ -183,7 +191,11 @@ def _(action: DescribeNode, _step: Step, _desired: Cluster, facts: ClusterFacts)
         replace(
             found,
             labels={**found.labels, **dict(action.labels)},
-            taints=tuple(dict.fromkeys((*found.taints, *action.taints))),
+            taints=tuple(
+                taint
+                for taint in dict.fromkeys((*found.taints, *action.taints))
+                if taint not in action.untaint
+            ),
         )
         if found.name == action.node
         else found

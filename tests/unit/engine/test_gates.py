@@ -44,6 +44,12 @@ def test_what_takes_its_time_is_asked_every_interval_and_confirmed_soon() -> Non
     assert clock.paused == [0.0625, 0.125, 0.25, 0.5, 0.5, 0.5, 0.0625]
 
 
+def test_what_comes_and_goes_is_not_asked_all_the_time() -> None:
+    clock = FakeClock()
+    wait(readings(*[BAD, GOOD] * 4, GOOD), clock)
+    assert clock.paused[::2] == [0.0625, 0.125, 0.25, 0.5]
+
+
 def test_a_host_that_does_not_answer_is_a_bad_reading() -> None:
     wait(
         readings(

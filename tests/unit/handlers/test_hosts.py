@@ -1,8 +1,14 @@
+from pathlib import Path
+
+import pytest
+
 from kubeops.engine.context import NEEDED
-from kubeops.handlers.hosts import CONFIGURE_KERNEL, DISABLE_SWAP
+from kubeops.handlers.hosts import _SWAP_OFF, CONFIGURE_KERNEL, DISABLE_SWAP
 from kubeops.plan.actions import ConfigureKernel, DisableSwap
 from kubeops.plan.hosts import MODULES, SYSCTLS
+from kubeops.transport.base import Command
 from kubeops.transport.fake import writing
+from kubeops.transport.local import LocalRunner
 from tests.unit.handlers.values import Bench, put
 
 KERNEL = ConfigureKernel(modules=MODULES, sysctls=SYSCTLS)
@@ -30,3 +36,23 @@ def test_what_compares_itself_is_not_asked_first(bench: Bench) -> None:
     assert CONFIGURE_KERNEL.check(KERNEL, bench.context("w1")) == NEEDED
     assert DISABLE_SWAP.check(DisableSwap(), bench.context("w1")) == NEEDED
     assert bench.done("w1") == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "swap"),
+    [
+        ("/swap.img\tnone\tswap\tsw\t0\t0", True),
+        ("  LABEL=a#b none swap", True),
+        ("#UUID=1 none swap sw 0 0", False),
+        (" \t# UUID=1 none swap sw 0 0", False),
+        ("LABEL=data /mnt/swap ext4 defaults 0 2", False),
+        ("LABEL=more /mnt/more auto swap 0 2", False),
+    ],
+)
+def test_an_entry_is_swap_by_its_third_field(entry: str, tmp_path: Path, *, swap: bool) -> None:
+    """The same that the probe reports: what is planned is cured."""
+    fstab = tmp_path / "fstab"
+    fstab.write_text(f"{entry}\n")
+    script = "systemctl() { :; }; swapoff() { :; }\n" + _SWAP_OFF.replace("/etc/fstab", str(fstab))
+    LocalRunner().run(Command(argv=("sh", "-c", script))).must()
+    assert fstab.read_text() == f"{'# kubeops turned swap off: ' * swap}{entry}\n"

@@ -25,7 +25,7 @@ from kubeops.handlers.reset import (
     _RUNNING,
     _STOP_ORPHANS,
 )
-from kubeops.model.desired import Host, Taint
+from kubeops.model.desired import Host
 from kubeops.model.observed import ClusterFacts
 from kubeops.plan.actions import JoinControlPlane, JoinWorker
 from kubeops.plan.install import init_cluster
@@ -136,6 +136,23 @@ def assert_secret(bench: Bench) -> None:
     assert not any(secret in line for secret in secrets for line in bench.said)
 
 
+taints = pytest.mark.parametrize(
+    ("texts", "registered"),
+    [
+        (None, None),
+        ((), []),
+        (
+            ("gpu=true:NoSchedule", "a.b/c:NoExecute"),
+            [
+                {"key": "gpu", "value": "true", "effect": "NoSchedule"},
+                {"key": "a.b/c", "value": "", "effect": "NoExecute"},
+            ],
+        ),
+    ],
+    ids=["kubeadm's own", "none", "two"],
+)
+
+
 class TestInit:
     def test_a_prepared_host_gets_the_cluster(self, bench: Bench) -> None:
         bench.hosts["cp1"] = [bench.prepared("cp1")]
@@ -203,6 +220,20 @@ class TestInit:
                 "cgroupDriver": "systemd",
             },
         ]
+
+    @taints
+    def test_what_the_action_says_counts_and_not_the_inventory(
+        self, bench: Bench, texts: tuple[str, ...] | None, registered: object
+    ) -> None:
+        bench.hosts["cp1"] = [bench.prepared("cp1")]
+        bench.runner("cp1").on(script(_MARKED))
+        bench.runner("cp1").on(("kubeadm",))
+        planned = init_cluster(bench.desired, bench.desired.host("cp1"))
+        action = replace(planned, taints=texts, certificate_names=("k8s.example",))
+        INIT_CLUSTER.apply(action, bench.context("cp1"))
+        init, configuration, _ = documents(given(bench, "cp1", _MARKED))
+        assert init["nodeRegistration"].get("taints") == registered
+        assert configuration["apiServer"]["certSANs"] == ["k8s.example"]
 
     def test_what_an_unfinished_init_left_is_moved_aside_first(self, bench: Bench) -> None:
         half = replace(
@@ -359,30 +390,17 @@ class TestJoin:
         first, second = (given(bench, name, _MARKED).secrets[0] for name in ("w1", "w2"))
         assert first != second
 
-    @pytest.mark.parametrize(
-        ("taints", "registered"),
-        [
-            (None, None),
-            ((), []),
-            (
-                (Taint(key="gpu", value="true", effect="NoSchedule"),),
-                [{"key": "gpu", "value": "true", "effect": "NoSchedule"}],
-            ),
-        ],
-        ids=["kubeadm's own", "none", "one"],
-    )
-    def test_nodes_register_with_the_inventorys_taints(
-        self, bench: Bench, taints: tuple[Taint, ...] | None, registered: object
+    @taints
+    def test_nodes_register_with_the_actions_taints(
+        self, bench: Bench, texts: tuple[str, ...] | None, registered: object
     ) -> None:
-        hosts = tuple(
-            replace(host, taints=taints) if host.name == "w1" else host
-            for host in bench.desired.hosts
-        )
-        bench.desired = replace(bench.desired, hosts=hosts)
         joinable(bench, "w1")
-        JOIN_WORKER.apply(WORKER, bench.context("w1"))
-        (document,) = documents(given(bench, "w1", _MARKED))
-        assert document["nodeRegistration"].get("taints") == registered
+        JOIN_WORKER.apply(replace(WORKER, taints=texts), bench.context("w1"))
+        joinable(bench, "cp2")
+        JOIN_CONTROL_PLANE.apply(replace(CONTROL_PLANE, taints=texts), bench.context("cp2"))
+        for name in ("w1", "cp2"):
+            (document,) = documents(given(bench, name, _MARKED))
+            assert document["nodeRegistration"].get("taints") == registered
 
     def test_an_unfinished_member_leaves_etcd_before_it_is_stopped(self, bench: Bench) -> None:
         """cp2 votes: stopped first it would take the quorum of two along, for good."""

@@ -80,6 +80,36 @@ def test_only_what_is_wanted_is_asked_for(
     assert bench.done("cp1") == [f"{KUBECTL} {expected}"]
 
 
+UNTAINTED = DescribeNode(node="w1", labels=(), taints=("a:NoExecute",), untaint=("gpu:NoSchedule",))
+A = '{"key": "a", "effect": "NoExecute"}'
+GPU = '{"key": "gpu", "effect": "NoSchedule"}'
+
+
+@pytest.mark.parametrize(
+    ("taints", "expected"), [(f"[{A}]", DONE), (f"[{A}, {GPU}]", NEEDED)], ids=["gone", "there"]
+)
+def test_a_taint_the_inventory_does_not_want_has_to_go(
+    bench: Bench, taints: str, expected: object
+) -> None:
+    bench.runner("cp1").on(("kubectl",), stdout=described(labels="{}", taints=taints))
+    assert DESCRIBE_NODE.check(UNTAINTED, bench.context("cp1")) == expected
+
+
+@pytest.mark.parametrize(
+    ("taints", "expected"),
+    [
+        (f"[{GPU}]", "taint node w1 --overwrite a:NoExecute gpu:NoSchedule-"),
+        ("[]", "taint node w1 --overwrite a:NoExecute"),
+    ],
+    ids=["there", "gone"],
+)
+def test_only_a_taint_that_is_there_is_taken_off(bench: Bench, taints: str, expected: str) -> None:
+    """kubectl fails, and changes nothing, when it is not."""
+    bench.runner("cp1").on(("kubectl",), stdout=described(labels="{}", taints=taints))
+    DESCRIBE_NODE.apply(UNTAINTED, bench.context("cp1"))
+    assert bench.done("cp1") == [LOOK, f"{KUBECTL} {expected}"]
+
+
 @pytest.mark.parametrize(("there", "expected"), [("w1", NEEDED), ("w2", DONE)])
 def test_a_node_is_deleted_when_it_is_there(bench: Bench, there: str, expected: object) -> None:
     bench.runner("cp1").on(("kubectl",), stdout=nodes(**{there: ""}))

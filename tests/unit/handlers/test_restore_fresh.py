@@ -178,9 +178,8 @@ class TestRevive:
 class TestSettings:
     def config(self, bench: Bench) -> str:
         action = init_cluster(bench.desired, bench.desired.host("cp1"))
-        host = bench.desired.host("cp1")
         secrets = {"token": "abcdef.0123456789abcdef", "key": "k"}
-        return kubeadm._init_config(action, bench.desired, host, **secrets)
+        return kubeadm._init_config(action, cluster="prod", node="cp1", **secrets)
 
     def made(
         self, bench: Bench, cluster: object = None, kubelet: object = None, *, addons: bool = False

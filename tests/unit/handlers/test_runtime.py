@@ -84,7 +84,7 @@ def test_a_containerd_that_is_configured_is_not_stopped(bench: Bench) -> None:
 )
 def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: str) -> None:
     there = bench.prepared("w1")
-    containerd = Package(name="containerd", version="2.1.4~ds1-1")
+    containerd = Package(name="containerd", version="1:1.7.24~ds1-1")
     packages = {**there.packages, "containerd": containerd}
     bench.hosts["w1"] = [
         replace(there, container_runtime=None),
@@ -100,7 +100,7 @@ def test_a_missing_containerd_is_installed(bench: Bench, pinned: str, package: s
         f"{APT} install --no-install-recommends {package}",
     ]
     assert check(CONFIG) not in bench.done("w1")
-    assert "version = 3" in written(bench).splitlines()
+    assert "version = 2" in written(bench).splitlines()  # dpkg's word: the program is not asked
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,17 @@ def test_the_gate_waits_for_the_hosts_own_api_server(bench: Bench) -> None:
     assert (reading.ok, reading.text) == (False, "its API server: connection refused")
 
 
+def test_the_gate_tells_of_the_api_server_and_of_etcd(bench: Bench) -> None:
+    facts = cluster_at(bench, "1.36.1")
+    bench.clusters["cp1"] = [replace(facts, etcd=None, etcd_error="no leader")]
+    bench.runner("cp1").on(readyz, status=1, stderr="connection refused")
+    gate = UPGRADE_NODE.gate(NODE, bench.context("cp1"))
+    assert gate is not None
+    assert gate.look().text == (
+        "its API server: connection refused; etcd does not answer on cp1: no leader"
+    )
+
+
 def test_kubeadms_plan_must_agree(bench: Bench) -> None:
     bench.hosts["cp1"] = [plane(bench, "1.35.4")]
     host = bench.runner("cp1")

@@ -75,6 +75,7 @@ def steps(facts: HostFacts) -> list[str]:
 JOINED = replace(READY, kubelet_server="https://10.0.0.10:6443")
 LACKS: dict[str, tuple[str, Change]] = {
     "swap": ("swap", lambda facts: replace(facts, swap=1)),
+    "swap that comes back": ("swap", lambda facts: replace(facts, swap_at_boot=True)),
     "a module": ("kernel", lambda facts: replace(facts, modules=frozenset({"overlay"}))),
     "a sysctl": (
         "kernel",

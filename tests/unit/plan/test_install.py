@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubeops.model.desired import Taint
+from kubeops.model.desired import Cluster, Taint
 from kubeops.model.observed import ClusterFacts
 from kubeops.plan.actions import (
     AwaitCluster,
@@ -14,12 +14,13 @@ from kubeops.plan.actions import (
     JoinControlPlane,
     JoinWorker,
 )
-from kubeops.plan.install import plan_install
+from kubeops.plan.install import CONTROL_PLANE_TAINT, plan_install
 from kubeops.plan.model import Plan
 from kubeops.plan.network import ManifestSource
 from tests.unit.plan.values import NOON, cluster, observed, prepared
 
 ALL = ("cp1", "cp2", "cp3", "w1", "w2")
+GPU = Taint(key="gpu", value="true", effect="NoSchedule")
 
 
 def ids(plan: Plan, wave: str) -> list[str]:
@@ -29,6 +30,11 @@ def ids(plan: Plan, wave: str) -> list[str]:
 
 def names(plan: Plan) -> list[str]:
     return [wave.name for wave in plan.waves]
+
+
+def tainted(desired: Cluster, name: str, taints: tuple[Taint, ...] | None) -> Cluster:
+    hosts = (replace(one, taints=taints) if one.name == name else one for one in desired.hosts)
+    return replace(desired, hosts=tuple(hosts))
 
 
 def test_bare_hosts_get_everything_in_order() -> None:
@@ -178,6 +184,49 @@ def test_labels_and_taints_come_after_joining() -> None:
     assert plan_install(desired, observed(desired, members=("cp1", "w1"))).is_empty
 
 
+@pytest.mark.parametrize(
+    ("wanted", "present", "expected"),
+    [
+        (None, (str(CONTROL_PLANE_TAINT),), None),
+        ((), (), None),
+        ((), ("theirs:NoExecute",), None),
+        ((), (str(CONTROL_PLANE_TAINT), "theirs:NoExecute"), ((), (str(CONTROL_PLANE_TAINT),))),
+        ((GPU,), (str(CONTROL_PLANE_TAINT),), ((str(GPU),), (str(CONTROL_PLANE_TAINT),))),
+        ((GPU, CONTROL_PLANE_TAINT), (str(CONTROL_PLANE_TAINT), str(GPU)), None),
+        (
+            (replace(CONTROL_PLANE_TAINT, value="x"),),
+            (str(CONTROL_PLANE_TAINT),),
+            ((str(replace(CONTROL_PLANE_TAINT, value="x")),), ()),
+        ),
+    ],
+    ids=["no list", "none", "others'", "one too many", "another", "listed", "listed with a value"],
+)
+def test_a_list_of_taints_is_without_kubeadms_own_unless_it_names_it(
+    wanted: tuple[Taint, ...] | None,
+    present: tuple[str, ...],
+    expected: tuple[tuple[str, ...], tuple[str, ...]] | None,
+) -> None:
+    desired = tainted(cluster(1, 1), "cp1", wanted)
+    facts = observed(desired, members=("cp1", "w1"))
+    assert facts.api is not None
+    nodes = (replace(facts.api.nodes[0], taints=present), *facts.api.nodes[1:])
+    plan = plan_install(desired, replace(facts, api=replace(facts.api, nodes=nodes)))
+    found = [step.action for step in plan.steps if isinstance(step.action, DescribeNode)]
+    assert [(one.node, (one.taints, one.untaint)) for one in found] == (
+        [("cp1", expected)] if expected else []
+    )
+
+
+def test_a_workers_empty_list_takes_nothing_off() -> None:
+    """kubeadm gives workers no taint, so whatever one has was set by somebody else."""
+    desired = tainted(cluster(1, 1), "w1", ())
+    facts = observed(desired, members=("cp1", "w1"))
+    assert facts.api is not None
+    plane, worker = facts.api.nodes
+    nodes = (plane, replace(worker, taints=(str(CONTROL_PLANE_TAINT),)))
+    assert plan_install(desired, replace(facts, api=replace(facts.api, nodes=nodes))).is_empty
+
+
 def test_a_label_that_was_taken_off_by_hand_is_put_back() -> None:
     desired = cluster(1, 1)
     labelled = replace(desired.hosts[1], labels={"disk": "ssd"})
@@ -236,6 +285,36 @@ def test_the_same_facts_give_the_same_digest_and_other_hosts_another() -> None:
     ready = {**facts.hosts, "w1": prepared(desired.host("w1"), desired)}
     other = plan_install(desired, replace(facts, hosts=ready))
     assert other.digest != plan_install(desired, facts).digest
+
+
+@pytest.mark.parametrize(("name", "step"), [("cp1", "init"), ("cp2", "join"), ("w1", "join")])
+def test_the_taints_a_node_registers_with_are_in_the_plan(name: str, step: str) -> None:
+    for taints, texts in ((None, None), ((), ()), ((GPU,), ("gpu=true:NoSchedule",))):
+        desired = tainted(cluster(), name, taints)
+        plan = plan_install(desired, observed(desired))
+        (found,) = [one.action for one in plan.steps if one.id.endswith(f"/{name}/{step}")]
+        assert isinstance(found, InitCluster | JoinControlPlane | JoinWorker)
+        assert found.taints == texts
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_list_of_taints_and_an_empty_one_are_two_digests(name: str) -> None:
+    desired = cluster()
+    other = tainted(desired, name, ())
+    facts = observed(desired)
+    assert plan_install(desired, facts).digest != plan_install(other, facts).digest
+
+
+def test_the_names_of_the_certificate_are_in_the_digest() -> None:
+    """Also those of control planes that the run does not touch otherwise."""
+    desired = cluster()
+    *first, last, w1, w2 = desired.hosts
+    other = replace(desired, hosts=(*first, replace(last, address="10.0.0.99"), w1, w2))
+    facts = observed(desired)
+    plan, moved = (plan_install(each, facts, limit=("cp1",)) for each in (desired, other))
+    (init,) = [step.action for step in plan.steps if isinstance(step.action, InitCluster)]
+    assert init.certificate_names == ("10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13")
+    assert plan.digest != moved.digest
 
 
 def test_rehearsal_is_named() -> None:

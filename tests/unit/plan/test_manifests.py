@@ -15,7 +15,7 @@ PLAIN = cluster(1, 0)
     ("cni", "expected"),
     [
         (Cni(name="bridge"), ()),
-        (Cni(name="cilium", version="1.18.0"), ()),
+        (Cni(name="cilium", source="/srv/cilium.yaml"), (("cilium", "/srv/cilium.yaml"),)),
         (
             Cni(name="flannel", version="0.28.4"),
             (

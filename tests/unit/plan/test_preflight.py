@@ -8,6 +8,7 @@ import pytest
 
 from kubeops.model.observed import (
     ClusterFacts,
+    FileFacts,
     Listener,
     Package,
     Reach,
@@ -18,12 +19,18 @@ from kubeops.model.observed import (
 from kubeops.model.version import KubeVersion
 from kubeops.plan.hosts import CONTAINERD_CONFIG
 from kubeops.plan.install import plan_install
-from kubeops.plan.model import Severity
+from kubeops.plan.model import Finding, Severity
+from kubeops.plan.network import bridge_files
 from kubeops.plan.preflight import preflight
 from tests.unit.plan.values import GIB, cluster, observed
 
 BLOCKING, ACCEPTABLE, WARNING = Severity.BLOCKING, Severity.ACCEPTABLE, Severity.WARNING
 FREE = {"/var/lib/containerd": 50 * GIB, "/var/lib/kubelet": 50 * GIB, "/etc/kubernetes": GIB}
+
+
+def there(*paths: str) -> dict[str, FileFacts]:
+    return {path: FileFacts(path=path, mode=0o600, owner="root:root") for path in paths}
+
 
 CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
     "another system": ({"os_id": "rocky", "os_pretty": "Rocky Linux 9"}, "os", BLOCKING, "Rocky"),
@@ -38,6 +45,7 @@ CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
     ),
     "cgroup v1": ({"cgroup": "tmpfs"}, "cgroup-v2", BLOCKING, "tmpfs"),
     "swap": ({"swap": GIB}, "swap", WARNING, "1024 MiB of swap"),
+    "swap at boot": ({"swap_at_boot": True}, "swap", WARNING, "/etc/fstab turns it on at boot"),
     "a taken port": (
         {"listeners": (Listener(port=6443, address="0.0.0.0", program="haproxy"),)},  # noqa: S104
         "port",
@@ -46,6 +54,18 @@ CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
     ),
     "a wrong clock": ({"clock_skew": -90.0}, "clock-skew", ACCEPTABLE, "-90 s off"),
     "another address": ({"addresses": ("192.0.2.7",)}, "address", BLOCKING, "192.0.2.7"),
+    "an address of the pods": (
+        {"addresses": ("10.0.0.11", "10.244.3.4")},
+        "network-overlap",
+        ACCEPTABLE,
+        "holds 10.244.3.4, which lies in the network of pods, 10.244.0.0/16",
+    ),
+    "an address of the services": (
+        {"addresses": ("10.0.0.11", "fd00::1", "10.96.0.1")},
+        "network-overlap",
+        ACCEPTABLE,
+        "network of services, 10.96.0.0/12",
+    ),
     "no package source": (
         {"repository_status": "Could not resolve host"},
         "package-source",
@@ -92,6 +112,24 @@ CASES: Mapping[str, tuple[dict[str, Any], str, Severity, str]] = {
         BLOCKING,
         "static pod etcd",
     ),
+    "an old admin.conf": (
+        {"files": there("/etc/kubernetes/admin.conf")},
+        "leftovers",
+        BLOCKING,
+        "/etc/kubernetes/admin.conf",
+    ),
+    "a join that ended half-way": (
+        {"files": there("/etc/kubernetes/bootstrap-kubelet.conf")},
+        "leftovers",
+        BLOCKING,
+        "/etc/kubernetes/bootstrap-kubelet.conf",
+    ),
+    "another network for pods": (
+        {"files": there("/etc/cni/net.d/87-podman-bridge.conflist", "/etc/cni/net.d/README")},
+        "cni",
+        ACCEPTABLE,
+        "already has a network for pods: /etc/cni/net.d/87-podman-bridge.conflist;",
+    ),
     "a firewall": (
         {"units": {"ufw.service": Unit(name="ufw.service", enabled="enabled", active="active")}},
         "firewall",
@@ -116,6 +154,49 @@ def test_each_check_finds_its_own(case: str) -> None:
     assert (finding.check, finding.severity, finding.host) == (check, severity, "cp1")
     assert words in finding.text
     assert finding.cure
+
+
+class TestLeftovers:
+    """Files of another cluster, of which `reset` takes care where it sees a cluster."""
+
+    def found(self, wanted: str, *, files: tuple[str, ...], **changed: Any) -> list[Finding]:
+        desired = cluster(1, 1)
+        host = replace(observed(desired).hosts[wanted], files=there(*files), **changed)
+        return list(preflight(desired, observed(desired, changed={wanted: host})))
+
+    def test_a_worker_may_hold_an_admin_conf(self) -> None:
+        files = ("/etc/kubernetes/admin.conf",)
+        assert self.found("w1", files=files) == []
+
+    def test_a_host_whose_join_goes_on_holds_its_own(self) -> None:
+        files = ("/etc/kubernetes/bootstrap-kubelet.conf", "/etc/cni/net.d/10-flannel.conflist")
+        addresses = ("10.0.0.31", "10.244.1.1")
+        assert self.found("w1", files=files, addresses=addresses, unfinished="join") == []
+
+    def test_our_own_bridge_is_written_anew(self) -> None:
+        conflist, _unit = bridge_files(subnet="10.244.0.0/24", routes=())
+        assert self.found("w1", files=(conflist.path,)) == []
+
+    def test_files_alone_are_moved_by_hand(self) -> None:
+        files = ("/etc/kubernetes/admin.conf", "/etc/cni/net.d/my net.conf")
+        leftovers, cni = self.found("cp1", files=files)
+        assert leftovers.cure.endswith("mv /etc/kubernetes/admin.conf /root/")
+        assert cni.cure.endswith("mv '/etc/cni/net.d/my net.conf' /root/")
+
+    def test_with_a_cluster_they_are_resets_to_move(self) -> None:
+        files = ("/etc/kubernetes/admin.conf", "/etc/cni/net.d/05-cilium.conflist")
+        leftovers, cni = self.found("cp1", files=files, cluster_ca="sha")
+        assert leftovers.text.endswith("/etc/kubernetes/pki/ca.crt, /etc/kubernetes/admin.conf")
+        assert leftovers.cure == cni.cure == "When nobody needs them: invoke reset --limit cp1"
+
+
+@pytest.mark.parametrize(("program", "words"), [("curl", "curl -v"), ("wget", "wget -O /dev/null")])
+def test_the_package_source_is_tried_with_what_is_there(program: str, words: str) -> None:
+    desired = cluster(1, 0)
+    host = observed(desired).hosts["cp1"]
+    host = replace(host, programs=frozenset({program}), repository_status="404")
+    (finding,) = preflight(desired, observed(desired, changed={"cp1": host}))
+    assert finding.cure.startswith(f"From the host: {words} https://")
 
 
 def test_workers_need_less() -> None:
@@ -147,6 +228,68 @@ def test_cloned_hosts_are_found(attribute: str, check: str) -> None:
     (finding,) = preflight(desired, replace(facts, hosts=clones))
     assert finding.check == check
     assert "cp1, w2" in finding.text
+
+
+def changed_hosts(members: tuple[str, ...], **changes: dict[str, Any]) -> ClusterFacts:
+    facts = observed(cluster(), members=members)
+    changed = {name: replace(facts.hosts[name], **change) for name, change in changes.items()}
+    return replace(facts, hosts={**facts.hosts, **changed})
+
+
+@pytest.mark.parametrize(("holder", "owner"), [("w2", "cp1"), ("cp1", "w2")])
+def test_an_address_of_another_host_is_found(holder: str, owner: str) -> None:
+    addresses = {"cp1": "10.0.0.11", "w2": "10.0.0.32"}
+    both = {"addresses": (addresses[holder], addresses[owner])}
+    members = ("cp1", "cp2", "cp3", "w1")
+    facts = changed_hosts(members, **{holder: both})
+    (finding,) = preflight(cluster(), facts)
+    assert (finding.check, finding.severity, finding.host) == ("address", BLOCKING, holder)
+    assert f"holds {addresses[owner]}, which the inventory says is {owner}'s" in finding.text
+    assert f"hosts.{owner}.address" in finding.cure
+    assert preflight(cluster(), changed_hosts((*members, "w2"), **{holder: both})) == ()
+
+
+class TestClocksOfHosts:
+    def test_two_that_are_near_ours_may_be_far_apart(self) -> None:
+        facts = changed_hosts((), cp2={"clock_skew": -4.9}, w1={"clock_skew": 4.9})
+        (finding,) = preflight(cluster(), facts)
+        assert (finding.check, finding.severity) == ("clock-skew", ACCEPTABLE)
+        assert finding.host == "w1"
+        assert "its clock is 9.8 s off cp2's" in finding.text
+        assert "w1 and cp2: timedatectl" in finding.cure
+
+    def test_one_that_is_off_by_itself_is_told_once(self) -> None:
+        facts = changed_hosts((), cp2={"clock_skew": -90.0}, w1={"clock_skew": 4.9})
+        assert [one.host for one in preflight(cluster(), facts)] == ["cp2"]
+
+    def test_only_one_that_joins_is_compared(self) -> None:
+        members = ("cp1", "cp2", "cp3", "w1")
+        apart = {"cp2": {"clock_skew": -4.9}, "w1": {"clock_skew": 4.9}}
+        assert preflight(cluster(), changed_hosts(members, **apart)) == ()
+        facts = changed_hosts(members, **apart, w2={"clock_skew": -0.5})
+        (finding,) = preflight(cluster(), facts)
+        assert "its clock is 5.4 s off w1's" in finding.text
+        assert finding.host == "w2"
+
+    def test_hosts_that_agree_are_no_finding(self) -> None:
+        assert preflight(cluster(), changed_hosts((), cp2={"clock_skew": 4.9})) == ()
+
+
+@pytest.mark.parametrize(
+    ("programs", "why", "cure"),
+    [
+        ({"curl", "timeout"}, "it lacks bash", "apt-get install bash"),
+        ({"curl"}, "it lacks bash, timeout", "apt-get install bash coreutils"),
+        ({"curl", "bash", "timeout"}, "no answer came", "Type it again"),
+    ],
+)
+def test_a_host_that_could_not_knock_is_told_of(programs: set[str], why: str, cure: str) -> None:
+    facts = changed_hosts((), cp2={"programs": frozenset(programs)})
+    reach = (Reach(source="cp2", target="cp2", port=0, reached=False),)
+    (finding,) = preflight(cluster(), facts, reach=reach, limit=("cp1",))
+    assert (finding.check, finding.severity, finding.host) == ("reachability", WARNING, "cp2")
+    assert finding.text.endswith(f"could not be tested: {why}")
+    assert finding.cure.startswith(cure)
 
 
 def test_members_that_have_always_been_alike_are_let_be() -> None:

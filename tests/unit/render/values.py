@@ -102,6 +102,7 @@ def install(*, workers: int = 5, rehearsal: bool = False) -> Plan:
         services="10.96.0.0/12",
         dns_domain="cluster.local",
         image_repository="registry.k8s.io",
+        certificate_names=("10.0.0.10", "10.0.0.11"),
     )
     wait = AwaitCluster(nodes=("cp1", *names), control_planes=("cp1",))
     first = step("/init", "cp1", "kubeadm init v1.35.4", init, "API ready x3")
