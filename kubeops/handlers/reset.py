@@ -79,7 +79,9 @@ for file in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist /etc/cni/net.d/*.jso
   if [ -e "$file" ]; then mkdir -p "$1/cni"; mv "$file" "$1/cni/"; fi
 done
 rm -f /var/lib/kubeops/unfinished
-if ip link show cni0 >/dev/null 2>&1; then ip link del cni0; fi
+for link in cni0 flannel.1 flannel-v6.1 vxlan.calico cilium_vxlan cilium_host kube-ipvs0; do
+  if [ -e "/sys/class/net/$link" ]; then ip link del "$link"; fi
+done
 """
 
 

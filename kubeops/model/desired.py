@@ -94,7 +94,7 @@ class Cni:
     """The network plugin. `source` is an absolute path or a URL and replaces its own manifest.
 
     `name` is bridge, flannel, calico, cilium or manifest (`source` alone says what is applied);
-    `version` (`0.28.4`, no v) is set for flannel, calico and cilium only.
+    `version` (`0.28.4`, no v) is set for flannel and calico; cilium's is the manifest's own.
     """
 
     name: str = "flannel"
@@ -186,7 +186,7 @@ class Cluster:
     Attributes:
         endpoint: `host:port` that clients and nodes use for the API; with one control plane and no
             endpoint given it is that host's own address.
-        package_repository: URL with `{minor}` in it, filled per minor release.
+        package_repository: URL with `{minor}` in it, filled per minor release; ends with a slash.
         addons: known names (`metrics-server`, `ingress-nginx`), paths or URLs of manifests.
         image_repository: registry and path the control plane's images come from.
         source: the file this was loaded from.
