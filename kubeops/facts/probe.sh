@@ -257,18 +257,30 @@ text_files() {
         /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-current.pem 2>/dev/null
 }
 
-# Modes and owners of everything kubeops writes or relies on; sums of what holds no secret.
+# Modes and owners of everything kubeops writes or relies on.
 files() {
-    set -- /etc/fstab /etc/modules-load.d/*.conf /etc/sysctl.d/*.conf /etc/containerd/config.toml \
-        /etc/crictl.yaml /etc/apt/sources.list.d/* /etc/apt/keyrings/* /etc/cni/net.d/* \
-        /etc/systemd/system/kubeops-* \
-        /etc/kubernetes/manifests/*.yaml /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/*.pub \
-        /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/config.yaml
     # shellcheck disable=SC2086
-    section files stat -L -c '%a %U:%G %i %n' "$@" $locks /etc/kubernetes /etc/kubernetes/*.conf \
+    section files stat -L -c '%a %U:%G %i %n' /etc/fstab /etc/modules-load.d/*.conf \
+        /etc/sysctl.d/*.conf /etc/containerd/config.toml /etc/crictl.yaml \
+        /etc/apt/sources.list.d/* /etc/apt/keyrings/* /etc/cni/net.d/* \
+        /etc/systemd/system/kubeops-* /etc/kubernetes/manifests/*.yaml \
+        /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/*.pub /etc/kubernetes/pki/etcd/*.crt \
+        /var/lib/kubelet/config.yaml $locks /etc/kubernetes /etc/kubernetes/*.conf \
         /etc/kubernetes/manifests /etc/kubernetes/pki /etc/kubernetes/pki/*.key \
         /etc/kubernetes/pki/etcd/*.key /var/lib/etcd /var/lib/etcd/member /var/lib/kubelet
-    section sums sha256sum "$@"
+    sums /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/90-kubernetes.conf \
+        /etc/containerd/config.toml /etc/crictl.yaml /etc/apt/sources.list.d/kubernetes.list \
+        /etc/apt/keyrings/kubernetes.* /etc/cni/net.d/* /etc/systemd/system/kubeops-* \
+        /etc/kubernetes/manifests/*.yaml /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/*.pub \
+        /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/config.yaml
+}
+
+sums() { # FILE...: of those that are there, if any; none of them holds a secret
+    for file; do
+        shift
+        [ ! -f "$file" ] || set -- "$@" "$file"
+    done
+    [ "$#" -eq 0 ] || section sums sha256sum "$@"
 }
 
 filesystems() {

@@ -44,7 +44,7 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """One file: mode, owner (`root:root`), sha256 of the content (empty for directories)."""
+    """One file: mode, owner (`root:root`), sha256 of the content (empty where none is wanted)."""
 
     path: str
     mode: int
