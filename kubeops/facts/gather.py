@@ -6,6 +6,7 @@ error.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from kubeops.errors import CommandError, TransportError, UnknownOutcomeError
 from kubeops.facts.cluster import api_facts, api_objects, etcd_facts
@@ -27,6 +28,7 @@ from kubeops.transport.pool import each
 AT_ONCE = 32
 _ADMIN = "/etc/kubernetes/admin.conf"
 
+A = TypeVar("A")
 Now = Callable[[], datetime]
 
 
@@ -59,7 +61,7 @@ def gather_cluster(
     api: ApiFacts | str = "no control plane that was read has " + _ADMIN
     etcd: EtcdFacts | str = "no control plane that was read runs etcd"
     for facts in members:
-        found_api, found_etcd = _ask(facts.host, transport)
+        found_api, found_etcd = _ask(facts.host, "all", api_facts, transport)
         api = found_api if isinstance(api, str) else api
         etcd = found_etcd if isinstance(etcd, str) else etcd
         if isinstance(api, ApiFacts) and isinstance(etcd, EtcdFacts):
@@ -83,7 +85,7 @@ def gather_from(name: str, transport: Transport, *, now: Now) -> ClusterFacts:
             api_error=facts.reason,
             etcd_error=facts.reason,
         )
-    api, etcd = _ask(name, transport)
+    api, etcd = _ask(name, "all", api_facts, transport)
     return _cluster(at, {name: facts}, {}, api, etcd)
 
 
@@ -93,7 +95,7 @@ def gather_answers(name: str, transport: Transport, *, now: Now) -> ClusterFacts
     Raises:
         FactsError: one answered something that cannot be understood.
     """
-    return _cluster(now(), {}, {}, *_ask(name, transport))
+    return _cluster(now(), {}, {}, *_ask(name, "all", api_facts, transport))
 
 
 def gather_objects(name: str, transport: Transport) -> tuple[ApiObjects | str, EtcdFacts | str]:
@@ -105,10 +107,7 @@ def gather_objects(name: str, transport: Transport) -> tuple[ApiObjects | str, E
     Raises:
         FactsError: one answered something that cannot be understood.
     """
-    found = _answers(name, "objects", transport)
-    if isinstance(found, str):
-        return found, found
-    return api_objects(found), etcd_facts(found)
+    return _ask(name, "objects", api_objects, transport)
 
 
 def gather_etcd(name: str, transport: Transport) -> EtcdFacts | str:
@@ -201,16 +200,14 @@ def _parted(
     return hosts, unreachable
 
 
-def _ask(name: str, transport: Transport) -> tuple[ApiFacts | str, EtcdFacts | str]:
-    """Ask API and etcd on control plane `name`; a text says why one did not answer.
-
-    Raises:
-        FactsError: one answered something that cannot be understood.
-    """
-    found = _answers(name, "all", transport)
+def _ask(
+    name: str, about: About, api: Callable[[Reader], A], transport: Transport
+) -> tuple[A | str, EtcdFacts | str]:
+    """Ask API and etcd on control plane `name`; a text says why one did not answer."""
+    found = _answers(name, about, transport)
     if isinstance(found, str):
         return found, found
-    return api_facts(found), etcd_facts(found)
+    return api(found), etcd_facts(found)
 
 
 def _answers(name: str, about: About, transport: Transport) -> Reader | str:

@@ -7,6 +7,7 @@ answers as a port does where nobody listens (REJECT with a TCP reset) cannot be 
 
 from collections.abc import Sequence
 
+from kubeops.errors import CommandError, TransportError, UnknownOutcomeError
 from kubeops.model.desired import Cluster, Host
 from kubeops.model.observed import Reach
 from kubeops.transport.base import Command, Transport
@@ -35,20 +36,18 @@ def gather_reach(
 ) -> tuple[Reach, ...]:
     """Have `hosts` knock at each other's ports, all at once; return what they found.
 
-    A host whose answer cannot be had, such as one without bash, does not even reach itself: the
-    only `Reach` with the same source and target says so, of port 0.
+    Of a host whose answer cannot be had, such as one without bash, one `Reach` says why.
     """
     named = [host for host in desired.hosts if host.name in hosts]
-    outcomes = each(named, lambda host: _knock(host, named, transport), at_once=at_once)
-    return tuple(
-        reach
-        for outcome in outcomes
-        for reach in (outcome.value if outcome.ok else (_untested(outcome.item),))
-    )
+    outcomes = each(named, lambda host: _try(host, named, transport), at_once=at_once)
+    return tuple(reach for outcome in outcomes for reach in outcome.value)
 
 
-def _untested(source: Host) -> Reach:
-    return Reach(source=source.name, target=source.name, port=0, reached=False)
+def _try(source: Host, hosts: Sequence[Host], transport: Transport) -> tuple[Reach, ...]:
+    try:
+        return _knock(source, hosts, transport)
+    except (TransportError, UnknownOutcomeError, CommandError) as error:
+        return (Reach(source=source.name, untested=error.message),)
 
 
 def _knock(source: Host, hosts: Sequence[Host], transport: Transport) -> tuple[Reach, ...]:

@@ -161,12 +161,16 @@ class Unreachable:
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """Whether `source` reached `target` on a port; a refused connection is reached, too."""
+    """Whether `source` reached `target` on a port; a refused connection is reached, too.
+
+    `untested` says why it could not be tried from `source`, whatever the target.
+    """
 
     source: str
-    target: str
-    port: int
-    reached: bool
+    target: str = ""
+    port: int = 0
+    reached: bool = False
+    untested: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,8 +99,8 @@ def reachability(
     """Ports that Kubernetes needs between two hosts, and that one does not reach on the other."""
     blocked: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for knock in reach:
-        if knock.source == knock.target:
-            yield _untested(knock.source, facts)
+        if knock.untested:
+            yield _untested(knock, facts)
             continue
         concerned = not limit or knock.source in limit or knock.target in limit
         if concerned and not knock.reached:
@@ -114,17 +114,17 @@ def reachability(
         )
 
 
-def _untested(source: str, facts: ClusterFacts) -> Finding:
-    missing = sorted(KNOCKING_PROGRAMS.keys() - facts.hosts[source].programs)
+def _untested(knock: Reach, facts: ClusterFacts) -> Finding:
+    missing = sorted(KNOCKING_PROGRAMS.keys() - facts.hosts[knock.source].programs)
     return warning(
         "reachability",
         "whether it reaches the other hosts could not be tested: "
-        + (f"it lacks {', '.join(missing)}" if missing else "no answer came"),
+        + (f"it lacks {', '.join(missing)}" if missing else knock.untested),
         f"apt-get install {' '.join(KNOCKING_PROGRAMS[name] for name in missing)}"
         if missing
         else "Type it again, or test by hand: kubernetes.io/docs/reference/networking/"
         "ports-and-protocols/",
-        host=source,
+        host=knock.source,
     )
 
 

@@ -280,12 +280,12 @@ class TestClocksOfHosts:
     [
         ({"curl", "timeout"}, "it lacks bash", "apt-get install bash"),
         ({"curl"}, "it lacks bash, timeout", "apt-get install bash coreutils"),
-        ({"curl", "bash", "timeout"}, "no answer came", "Type it again"),
+        ({"curl", "bash", "timeout"}, "cp2: connection lost", "Type it again"),
     ],
 )
 def test_a_host_that_could_not_knock_is_told_of(programs: set[str], why: str, cure: str) -> None:
     facts = changed_hosts((), cp2={"programs": frozenset(programs)})
-    reach = (Reach(source="cp2", target="cp2", port=0, reached=False),)
+    reach = (Reach(source="cp2", untested="cp2: connection lost"),)
     (finding,) = preflight(cluster(), facts, reach=reach, limit=("cp1",))
     assert (finding.check, finding.severity, finding.host) == ("reachability", WARNING, "cp2")
     assert finding.text.endswith(f"could not be tested: {why}")

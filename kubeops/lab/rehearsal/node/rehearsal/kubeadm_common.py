@@ -59,8 +59,14 @@ class Context:
             ) from error
 
 
-def retry(action: Callable[[], T], *, timeout: float, what: str = "") -> T:
-    """Repeat `action` while the API refuses or cannot be reached.
+def retry(
+    action: Callable[[], T],
+    *,
+    timeout: float,
+    what: str = "",
+    on: tuple[type[Exception], ...] = (ApiError, UnreachableError),
+) -> T:
+    """Repeat `action` while it fails by `on`: the API refuses, or cannot be reached.
 
     Raises:
         KubeadmError: it still fails after `timeout` seconds; `what` and the last failure are its
@@ -73,7 +79,7 @@ def retry(action: Callable[[], T], *, timeout: float, what: str = "") -> T:
         nonlocal failure
         try:
             done.append(action())
-        except (ApiError, UnreachableError) as error:
+        except on as error:
             failure = error
         return bool(done)
 

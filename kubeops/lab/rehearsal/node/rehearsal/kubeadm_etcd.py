@@ -4,14 +4,15 @@ import base64
 import http.client
 import json
 import ssl
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rehearsal.client import Client
-from rehearsal.kubeadm_common import KubeadmError, retry
+from rehearsal.kubeadm_common import retry
+
+T = TypeVar("T")
 
 ANNOTATION = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 REQUEST_SECONDS = 5.0
@@ -133,17 +134,6 @@ def endpoints(client: Client, *, but: str = "", timeout: float = 20.0) -> list[s
     ]
 
 
-def persist(action: Any, *, timeout: float, what: str) -> Any:
-    """Repeat `action` while etcd refuses.
-
-    Raises:
-        KubeadmError: it still does after `timeout` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return action()
-        except EtcdError as error:
-            if time.monotonic() >= deadline:
-                raise KubeadmError(f"{what}: {error}") from error
-            time.sleep(0.2)
+def persist(action: Callable[[], T], *, timeout: float, what: str) -> T:
+    """Repeat `action` while etcd refuses; raises as `retry`."""
+    return retry(action, timeout=timeout, what=what, on=(EtcdError,))
